@@ -1,0 +1,73 @@
+package execution
+
+import (
+	"fmt"
+	"time"
+)
+
+// Event is one transition of one execution, in the JSON form of CloudEvents 1.0
+// (https://github.com/cloudevents/spec). It is published on
+// sage.event.<mailbox>.<kind>.
+type Event struct {
+	SpecVersion string    `json:"specversion"` // 1.0
+	ID          string    `json:"id"`          // the same for a repeated publish
+	Source      string    `json:"source"`      // /executor/host
+	Type        string    `json:"type"`        // dev.sagefleet.execution.<kind>
+	Subject     string    `json:"subject"`     // mailbox/execution_id/generation
+	Time        time.Time `json:"time"`
+	ContentType string    `json:"datacontenttype"`
+	Data        EventData `json:"data"`
+}
+
+// EventData says what happened.
+type EventData struct {
+	Key
+	State    State     `json:"state"`
+	Attempt  string    `json:"attempt,omitempty"`
+	Number   int       `json:"number,omitempty"`
+	Token    uint64    `json:"token,omitempty"`
+	Executor string    `json:"executor,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	Code     string    `json:"code,omitempty"`
+	Summary  *Summary  `json:"summary,omitempty"`
+	Usage    *Usage    `json:"usage,omitempty"`
+	Enqueued time.Time `json:"enqueued,omitzero"`
+	Started  time.Time `json:"started,omitzero"`
+	Finished time.Time `json:"finished,omitzero"`
+}
+
+// Event kinds: the last token of the subject.
+const (
+	EventStarted   = "started"
+	EventRetry     = "retry"
+	EventSucceeded = "succeeded"
+	EventDead      = "dead"
+	EventCancelled = "cancelled"
+)
+
+// NewEvent completes data to an event. The id is made of what happened, so that
+// a repeated publish of the same transition is recognised.
+func NewEvent(kind, host string, at time.Time, data EventData) Event {
+	return Event{
+		SpecVersion: "1.0",
+		ID:          fmt.Sprintf("%s:%s:%d:%s", data.Key, kind, data.Token, data.Attempt),
+		Source:      "/" + data.Executor + "/" + host,
+		Type:        "dev.sagefleet.execution." + kind,
+		Subject:     fmt.Sprintf("%s/%s/%d", data.Mailbox, data.Key.ID, data.Generation),
+		Time:        at.UTC(),
+		ContentType: "application/json",
+		Data:        data,
+	}
+}
+
+// EventKind is the kind of event that a terminal outcome gives.
+func (k Kind) EventKind() string {
+	switch k {
+	case Succeeded:
+		return EventSucceeded
+	case Cancelled:
+		return EventCancelled
+	default:
+		return EventDead
+	}
+}

@@ -1,0 +1,57 @@
+// Package execution holds the words the whole fleet shares: what is asked for
+// (Request), under which name (Key), how it ended (Outcome), and the one seam of
+// the design (Executor).
+//
+// It imports nothing but the standard library and fault.
+package execution
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Executor is anything that can carry out a request: a worker's own executor, a
+// Lambda behind a bridge, or a guard around either.
+//
+// It returns the outcome that stands, which need not be its own. An error means
+// that no outcome stands as far as it knows; [*BusyError] and [*RetryError] tell the
+// queue what to do with the message.
+type Executor interface {
+	Execute(context.Context, Attempt) (Outcome, error)
+}
+
+// Attempt is one try at a request.
+type Attempt struct {
+	Request Request
+	// Token is the lock's revision when it was acquired. A later holder has a
+	// larger one. 0 means that no lock is held.
+	Token uint64
+	// Number counts failed attempts before this one, plus 1.
+	Number int
+	// Deliveries is how often the queue has handed out this message, this time
+	// included. Above 1, an earlier holder may have crashed.
+	Deliveries int
+	// Enqueued is when the request was first accepted.
+	Enqueued time.Time
+}
+
+// BusyError says that the request can't be executed right now for a reason that
+// is not its own: it is being executed elsewhere, or capacity is refused. It
+// charges no attempt.
+type BusyError struct {
+	For time.Duration // ask again after
+	Err error
+}
+
+func (e *BusyError) Error() string { return fmt.Sprintf("busy for %v: %v", e.For, e.Err) }
+func (e *BusyError) Unwrap() error { return e.Err }
+
+// RetryError says that an attempt failed and was charged, and that another is due.
+type RetryError struct {
+	Number int // of the attempt that failed
+	Err    error
+}
+
+func (e *RetryError) Error() string { return fmt.Sprintf("attempt %d: %v", e.Number, e.Err) }
+func (e *RetryError) Unwrap() error { return e.Err }

@@ -1,0 +1,97 @@
+package execution
+
+import (
+	"time"
+
+	"github.com/sagefleet/sagefleet/shared/fault"
+)
+
+// Kind is how a generation ended. There is exactly one per generation.
+type Kind string
+
+const (
+	// Succeeded means that a report was made, also one that lists errors.
+	Succeeded Kind = "SUCCEEDED"
+	// Dead means that no report could be made, and that trying again can't help.
+	Dead Kind = "DEAD"
+	// Cancelled means that somebody stopped it first.
+	Cancelled Kind = "CANCELLED"
+)
+
+// Outcome is the write-once end of one generation: the commit point. It is
+// stored as the first line of an OUTCOME object (see package outcome).
+type Outcome struct {
+	Version int `json:"version"` // of this format: 1
+	Key
+	Kind          Kind         `json:"kind"`
+	Attempt       string       `json:"attempt"` // who won: token-random
+	Number        int          `json:"number"`  // 1-based attempt number
+	Executor      string       `json:"executor"`
+	Host          string       `json:"host,omitempty"`
+	RequestDigest string       `json:"request_digest"`
+	Summary       *Summary     `json:"summary,omitempty"`
+	Fault         *fault.Error `json:"fault,omitempty"` // why it is DEAD
+	Files         []File       `json:"files,omitempty"`
+	Inputs        []File       `json:"inputs,omitempty"` // what was read
+	Enqueued      time.Time    `json:"enqueued,omitzero"`
+	Started       time.Time    `json:"started,omitzero"`
+	Finished      time.Time    `json:"finished"`
+
+	// Usage is known to who paid, not to who worked: it stands in records and
+	// events, never in the stored object.
+	Usage *Usage `json:"usage,omitempty"`
+}
+
+// OutcomeVersion is the version of the OUTCOME format that this code writes.
+const OutcomeVersion = 1
+
+// Executors, as outcomes and records name them.
+const (
+	OnWorker = "worker"
+	OnLambda = "lambda"
+)
+
+// Summary is what the report says in one line.
+type Summary struct {
+	Status   string `json:"status"`
+	Records  int    `json:"records"`
+	Errors   int    `json:"errors"`
+	Warnings int    `json:"warnings"`
+}
+
+// File is one file of the result or of the input.
+type File struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`   // bytes
+	SHA256 string `json:"sha256"` // hex
+	// Key is where the file lies in storage; empty when it lies inside the
+	// OUTCOME object itself.
+	Key string `json:"key,omitempty"`
+	// Source is the URI that an input was read from.
+	Source string `json:"source,omitempty"`
+}
+
+// Usage is what one delegated run was billed.
+type Usage struct {
+	BilledMillis int64   `json:"billed_ms"`
+	InitMillis   int64   `json:"init_ms,omitempty"`
+	MemoryMB     int64   `json:"memory_mb"`
+	CostUSD      float64 `json:"cost_usd"`
+}
+
+// State is where an execution stands.
+type State string
+
+const (
+	Accepted  State = "ACCEPTED"
+	Running   State = "RUNNING"
+	RetryWait State = "RETRY_WAIT"
+)
+
+// Terminal is the state that a kind of outcome leads to.
+func (k Kind) Terminal() State { return State(k) }
+
+// Terminal reports whether nothing can follow s in its generation.
+func (s State) Terminal() bool {
+	return s == State(Succeeded) || s == State(Dead) || s == State(Cancelled)
+}

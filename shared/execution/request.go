@@ -1,0 +1,192 @@
+package execution
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Limits of a request on the wire.
+const (
+	MaxInlineConfig = 256 << 10 // bytes of YAML inside a request; more travels by reference
+	MaxInputs       = 1000
+	maxNameBytes    = 255
+	maxTextBytes    = 1024
+)
+
+// Schema is the JSON Schema (2020-12) of a request on the wire.
+//
+//go:embed request.schema.json
+var Schema []byte
+
+// Request asks for one execution: one set of files through one configuration.
+// Its JSON form is what producers publish; [Decode] reads it strictly.
+type Request struct {
+	ID      string  `json:"execution_id,omitempty"`
+	Config  Config  `json:"yaml_config"`
+	Inputs  []Input `json:"input_files"`
+	Mailbox string  `json:"mailbox,omitempty"` // casilla; the subject's wins
+	Sender  string  `json:"sender,omitempty"`  // emisor, as the report shows it
+	Method  string  `json:"method,omitempty"`  // how the files arrived: mail, api, sftp …
+
+	// Deadline is an objective, not a limit: late work still runs.
+	Deadline time.Time `json:"deadline,omitzero"`
+	// Class chooses a service level; empty is the default class.
+	Class      string `json:"class,omitempty"`
+	Generation int    `json:"generation,omitempty"` // 0 means 1
+	Trace      string `json:"trace,omitempty"`      // W3C traceparent
+}
+
+// Config is a SAGE configuration, either the YAML itself or a reference to it.
+// On the wire a string is the text and an object {uri, sha256} is a reference.
+type Config struct {
+	Text   string
+	URI    string
+	SHA256 string // hex; required with URI, so that a reference can't change its meaning
+}
+
+// Input is one file to process: at a URI, or a file of an earlier execution of
+// the same mailbox.
+type Input struct {
+	URI               string `json:"uri,omitempty"`
+	SourceExecutionID string `json:"source_execution_id,omitempty"`
+	Filename          string `json:"filename"`
+	SHA256            string `json:"sha256,omitempty"` // hex; verified when present
+	Size              *int64 `json:"size,omitempty"`   // bytes; verified when present
+}
+
+type reference struct {
+	URI    string `json:"uri"`
+	SHA256 string `json:"sha256"`
+}
+
+// MarshalJSON writes the text, or the reference when there is one.
+func (c Config) MarshalJSON() ([]byte, error) {
+	if c.URI != "" {
+		return json.Marshal(reference{c.URI, c.SHA256})
+	}
+	return json.Marshal(c.Text)
+}
+
+// UnmarshalJSON accepts a string or an object {uri, sha256}.
+func (c *Config) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		*c = Config{}
+		return json.Unmarshal(data, &c.Text)
+	}
+	var ref reference
+	if err := unmarshalStrict(data, &ref); err != nil {
+		return err
+	}
+	*c = Config{URI: ref.URI, SHA256: ref.SHA256}
+	return nil
+}
+
+// Key names the generation that the request asks for.
+func (r Request) Key() Key { return Key{r.Mailbox, r.ID, max(r.Generation, 1)} }
+
+// Digest identifies the content of the request: hex SHA-256 over everything that
+// decides the answer. When, how urgently and in which generation it is asked for
+// are not part of it, so a resubmission or a redrive has the same digest.
+func (r Request) Digest() string {
+	r.Deadline, r.Class, r.Generation, r.Trace = time.Time{}, "", 0, ""
+	canonical, err := json.Marshal(r)
+	if err != nil {
+		panic("execution: a Request always marshals: " + err.Error()) // no field can fail
+	}
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:])
+}
+
+// Validate checks everything that can be checked without fetching a file. All
+// its errors are permanent faults.
+func (r Request) Validate() error {
+	if err := r.Key().Validate(); err != nil {
+		return err
+	}
+	if r.Generation < 0 {
+		return fieldError(CodeRequestField, "generation", "%d", r.Generation).Expecting("1 or more, or nothing")
+	}
+	if err := r.Config.validate(); err != nil {
+		return err
+	}
+	if n := len(r.Inputs); n == 0 || n > MaxInputs {
+		return fieldError(CodeRequestField, "input_files", "%d files", n).Expecting("1 to %d", MaxInputs)
+	}
+	for _, in := range r.Inputs {
+		if err := in.validate(); err != nil {
+			return err
+		}
+	}
+	if r.Class != "" {
+		if err := validateToken(CodeRequestField, "class", r.Class); err != nil {
+			return err
+		}
+	}
+	for field, text := range map[string]string{"sender": r.Sender, "method": r.Method, "trace": r.Trace} {
+		if !isPlainText(text, maxTextBytes) {
+			return fieldError(CodeRequestField, field, "%.40q", text).
+				Expecting("UTF-8 text without control characters, at most %d bytes", maxTextBytes)
+		}
+	}
+	return nil
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.URI == "" && strings.TrimSpace(c.Text) == "":
+		return fieldError(CodeRequestField, "yaml_config", "no configuration").
+			Expecting("YAML text, or an object with uri and sha256")
+	case c.URI == "" && len(c.Text) > MaxInlineConfig:
+		return fieldError(CodeRequestField, "yaml_config", "%d bytes of text", len(c.Text)).
+			Expecting("at most %d", MaxInlineConfig).Advise("store it and send {uri, sha256}")
+	case c.URI != "" && !isSHA256(c.SHA256):
+		return fieldError(CodeRequestField, "yaml_config.sha256", "%.80q", c.SHA256).
+			Expecting("64 hexadecimal digits, because the configuration is a reference")
+	}
+	return nil
+}
+
+func (in Input) validate() error {
+	if !IsFilename(in.Filename) {
+		return fieldError(CodeRequestField, "input_files.filename", "%.80q", in.Filename).
+			Expecting("a plain file name of 1 to %d bytes, without path separators or control characters", maxNameBytes)
+	}
+	if (in.URI == "") == (in.SourceExecutionID == "") {
+		return fieldError(CodeRequestField, "input_files", "%q has uri %q and source_execution_id %q",
+			in.Filename, in.URI, in.SourceExecutionID).Expecting("exactly one of them")
+	}
+	if in.SourceExecutionID != "" {
+		if err := validateToken(CodeID, "input_files.source_execution_id", in.SourceExecutionID); err != nil {
+			return err
+		}
+	}
+	if in.SHA256 != "" && !isSHA256(in.SHA256) {
+		return fieldError(CodeRequestField, "input_files.sha256", "%.80q", in.SHA256).Expecting("64 hexadecimal digits")
+	}
+	if in.Size != nil && *in.Size < 0 {
+		return fieldError(CodeRequestField, "input_files.size", "%d", *in.Size).Expecting("0 or more bytes")
+	}
+	return nil
+}
+
+// IsFilename reports whether name is a single path element fit for a scratch
+// directory and a report.
+func IsFilename(name string) bool {
+	return name != "" && name != "." && name != ".." && isPlainText(name, maxNameBytes) &&
+		!strings.ContainsAny(name, `/\`)
+}
+
+func isPlainText(s string, limit int) bool {
+	return len(s) <= limit && utf8.ValidString(s) &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
+}
+
+func isSHA256(s string) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil && len(s) == 2*sha256.Size
+}

@@ -37,11 +37,7 @@ type Origin struct {
 // permanent faults.
 func Decode(data []byte, at Origin) (Request, error) {
 	var r Request
-	if err := unmarshalStrict(data, &r); err != nil {
-		if _, ok := errors.AsType[*fault.Error](err); !ok {
-			err = fault.New(CodeRequestJSON, "%w", err).
-				Expecting("one JSON object as the request schema describes").Permanent()
-		}
+	if err := unmarshalRequest(data, &r); err != nil {
 		return Request{}, err
 	}
 	if r.Mailbox != "" && r.Mailbox != at.Mailbox {
@@ -65,6 +61,14 @@ func Decode(data []byte, at Origin) (Request, error) {
 // unique when a stream is made anew and counts from 1 again.
 func DeriveID(at Origin) string {
 	return fmt.Sprintf("%s-%d-%x", strings.ToLower(at.Stream), at.Sequence, at.Time.UnixMilli())
+}
+
+func unmarshalRequest(data []byte, v any) error {
+	if err := unmarshalStrict(data, v); err != nil {
+		return fault.New(CodeRequestJSON, "%w", err).
+			Expecting("one JSON object as the request schema describes").Permanent()
+	}
+	return nil
 }
 
 // unmarshalStrict is json.Unmarshal that refuses unknown names, names given

@@ -1,0 +1,103 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"github.com/sagefleet/sagefleet/shared/fault"
+)
+
+// CodeUnreachable says that no NATS server answered.
+const CodeUnreachable fault.Code = "NATS_UNREACHABLE"
+
+// Connect connects as the named component and waits for a server as long as ctx
+// lives, logging why it waits: a component that starts before its server must not
+// loop through crashes. The caller closes the connection.
+func Connect(ctx context.Context, cfg Config, name string, extra ...nats.Option) (*nats.Conn, error) {
+	opts, err := cfg.options(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, extra...)
+	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 15*time.Second) {
+		nc, err := nats.Connect(cfg.URL, opts...)
+		if err == nil {
+			return nc, nil
+		}
+		if errors.Is(err, nats.ErrAuthorization) {
+			return nil, fault.New("NATS_AUTHORIZATION", "connect to %s: %w", cfg.URL, err).
+				Advise("check NATS_CREDS, NATS_NKEY or NATS_USER").Permanent()
+		}
+		err = fault.New(CodeUnreachable, "connect to %s: %w", cfg.URL, err).
+			Expecting("a NATS server with JetStream there").Advise("start it, or correct NATS_URL")
+		zerolog.Ctx(ctx).Warn().Err(err).Dur("retry_in", wait).Msg("waiting for nats")
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (c Config) options(ctx context.Context, name string) ([]nats.Option, error) {
+	log := zerolog.Ctx(ctx)
+	host, _ := os.Hostname()
+	inbox := "_INBOX_" + strings.NewReplacer(".", "-", " ", "-", "*", "-", ">", "-").Replace(name+"_"+host)
+	opts := []nats.Option{
+		nats.Name(name), nats.CustomInboxPrefix(inbox), nats.MaxReconnects(-1),
+		nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, time.Second),
+		nats.PingInterval(20 * time.Second), nats.Timeout(5 * time.Second),
+		// A denied permission shows only here; the call itself just times out.
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			event := log.Error().Err(err)
+			if sub != nil {
+				event = event.Str("subject", sub.Subject)
+			}
+			event.Msg("nats error")
+		}),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Warn().Err(err).Msg("nats disconnected")
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			log.Info().Str("server", nc.ConnectedServerName()).Msg("nats reconnected")
+		}),
+	}
+	if c.Creds != "" {
+		opts = append(opts, nats.UserCredentials(c.Creds))
+	}
+	if c.NKeySeed != "" {
+		opt, err := nats.NkeyOptionFromSeed(c.NKeySeed)
+		if err != nil {
+			return nil, fmt.Errorf("NATS_NKEY: %w", err)
+		}
+		opts = append(opts, opt)
+	}
+	if c.User != "" {
+		opts = append(opts, nats.UserInfo(c.User, c.Password))
+	}
+	if c.CA != "" {
+		opts = append(opts, nats.RootCAs(c.CA))
+	}
+	return opts, nil
+}
+
+// Open returns a JetStream context on nc, fit for the fleet: a publish that is not
+// acknowledged within 5 s fails.
+func Open(nc *nats.Conn) (jetstream.JetStream, error) {
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(5*time.Second),
+		jetstream.WithPublishAsyncMaxPending(4000), jetstream.WithPublishAsyncTimeout(5*time.Second))
+	if err != nil {
+		return nil, fmt.Errorf("open jetstream: %w", err)
+	}
+	return js, nil
+}

@@ -1,0 +1,95 @@
+// Package bus is the fleet's only knowledge of NATS names: every subject,
+// stream, consumer and bucket is spelled here and nowhere else.
+//
+// Accepted work lives in two streams. EXECUTIONS, where producers publish, has
+// no schedules, no TTL and no rollup, because each of those lets anyone who may
+// publish one subject destroy or redirect work that was already accepted. LATER,
+// where only the fleet publishes, has schedules.
+package bus
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sagefleet/sagefleet/shared/execution"
+)
+
+// Streams.
+const (
+	StreamExecutions = "EXECUTIONS" // the work queue
+	StreamLater      = "LATER"      // delayed retries, and what they emit when due
+	StreamEvents     = "EVENTS"     // one CloudEvent per transition
+	StreamDead       = "DEAD"       // dead letters
+	StreamAdvisories = "ADVISORIES" // what the server says about lost deliveries
+)
+
+// Durable consumers, and the priority group of the one that is shared with the
+// bridge.
+const (
+	ConsumerFleet = "fleet" // sage.exec.>, shared by workers and the bridge
+	ConsumerLocal = "local" // sage.local.>, work that a Lambda can't take
+	ConsumerDue   = "due"   // sage.due.>, retries whose time has come
+	GroupFleet    = "fleet"
+)
+
+// Key-value buckets.
+const (
+	BucketLocks = "sage_locks"
+	BucketState = "sage_state"
+	BucketFleet = "sage_fleet"
+)
+
+const (
+	prefixExec  = "sage.exec."
+	prefixLocal = "sage.local."
+	prefixLater = "sage.later."
+	prefixDue   = "sage.due."
+	prefixEvent = "sage.event."
+	prefixDead  = "sage.dead."
+)
+
+// SubjectMailbox is where anyone submits to a mailbox.
+func SubjectMailbox(mailbox string) string { return prefixExec + mailbox }
+
+// SubjectExec is where the fleet's own publishers submit an execution: one
+// subject per execution tells whether it still waits.
+func SubjectExec(mailbox, id string) string { return prefixExec + mailbox + "." + id }
+
+// SubjectLater holds the schedule of an execution's next attempt. A new schedule
+// replaces the one before.
+func SubjectLater(mailbox, id string) string { return prefixLater + mailbox + "." + id }
+
+// SubjectDue is what a schedule emits.
+func SubjectDue(mailbox, id string) string { return prefixDue + mailbox + "." + id }
+
+// SubjectEvent is where transitions of a kind are told.
+func SubjectEvent(mailbox, kind string) string { return prefixEvent + mailbox + "." + kind }
+
+// SubjectDead holds the dead letter of a generation.
+func SubjectDead(k execution.Key) string { return prefixDead + k.Path() }
+
+// SubjectRefused holds the dead letter of a message that names no valid
+// execution. The @ keeps it apart from every execution id.
+func SubjectRefused(mailbox, stream string, sequence uint64) string {
+	return fmt.Sprintf("%s%s.@%s-%d.0", prefixDead, mailbox, stream, sequence)
+}
+
+// ParseWork reads the mailbox, and the execution id if there is one, from a
+// subject of accepted work.
+func ParseWork(subject string) (mailbox, id string, err error) {
+	for _, prefix := range []string{prefixExec, prefixLocal, prefixDue} {
+		rest, ok := strings.CutPrefix(subject, prefix)
+		if !ok {
+			continue
+		}
+		mailbox, id, named := strings.Cut(rest, ".")
+		if err := execution.ValidateMailbox(mailbox); err != nil {
+			return "", "", err
+		}
+		if named {
+			err = execution.ValidateID(id)
+		}
+		return mailbox, id, err
+	}
+	return "", "", fmt.Errorf("subject %q carries no work", subject)
+}

@@ -1,0 +1,243 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/shared/fault"
+)
+
+// CodeDrift says that the server's streams are not what this fleet needs.
+const CodeDrift fault.Code = "TOPOLOGY_DRIFT"
+
+// Change is one difference between the server and the topology.
+type Change struct {
+	Object  string   `json:"object"` // stream EXECUTIONS, consumer EXECUTIONS/fleet, bucket sage_locks
+	Missing bool     `json:"missing,omitempty"`
+	Fields  []string `json:"fields,omitempty"` // name: server has X, fleet needs Y
+
+	apply func(context.Context) error
+}
+
+func (c Change) String() string {
+	if c.Missing {
+		return c.Object + ": missing"
+	}
+	return c.Object + ": " + strings.Join(c.Fields, "; ")
+}
+
+// Diff lists what the server lacks or has otherwise, in the order in which it
+// can be applied.
+func Diff(ctx context.Context, js jetstream.JetStream, t Topology) ([]Change, error) {
+	var changes []Change
+	note := func(c *Change, err error) error {
+		if c != nil {
+			changes = append(changes, *c)
+		}
+		return err
+	}
+	for _, want := range t.Streams {
+		if err := note(diffStream(ctx, js, want)); err != nil {
+			return nil, err
+		}
+		for _, consumer := range t.Consumers[want.Name] {
+			if err := note(diffConsumer(ctx, js, want.Name, consumer)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, want := range t.Buckets {
+		if err := note(diffBucket(ctx, js, want)); err != nil {
+			return nil, err
+		}
+	}
+	return changes, nil
+}
+
+// Apply makes the changes, creating and updating. The server refuses updates that
+// would lose messages.
+func Apply(ctx context.Context, changes []Change) error {
+	for _, c := range changes {
+		if err := c.apply(ctx); err != nil {
+			return fmt.Errorf("provision %s: %w", c.Object, err)
+		}
+	}
+	return nil
+}
+
+// Provision creates what is missing. It is idempotent, and safe when several
+// components start at once. What exists otherwise it does not touch: that is a
+// fault which names every difference.
+func Provision(ctx context.Context, js jetstream.JetStream, cfg Config) error {
+	changes, err := Diff(ctx, js, cfg.Topology())
+	if err != nil {
+		return err
+	}
+	drift := slices.DeleteFunc(slices.Clone(changes), func(c Change) bool { return c.Missing })
+	if len(drift) > 0 {
+		return driftFault(drift)
+	}
+	return Apply(ctx, changes)
+}
+
+// Check fails unless the server is exactly as the fleet needs it: what a worker
+// without the right to create streams does at its start.
+func Check(ctx context.Context, js jetstream.JetStream, cfg Config) error {
+	changes, err := Diff(ctx, js, cfg.Topology())
+	if err != nil || len(changes) == 0 {
+		return err
+	}
+	return driftFault(changes)
+}
+
+func driftFault(changes []Change) error {
+	lines := make([]string, len(changes))
+	for i, c := range changes {
+		lines[i] = c.String()
+	}
+	return fault.New(CodeDrift, "the server differs: %s", strings.Join(lines, " | ")).
+		Advise("look with `sage admin provision`, change with `sage admin provision --apply`").Permanent()
+}
+
+func diffStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (*Change, error) {
+	change := &Change{Object: "stream " + want.Name}
+	stream, err := js.Stream(ctx, want.Name)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		change.Missing = true
+		change.apply = func(ctx context.Context) error {
+			_, err := js.CreateStream(ctx, want)
+			return err
+		}
+		return change, nil
+	case err != nil:
+		return nil, fmt.Errorf("look at stream %s: %w", want.Name, err)
+	}
+	change.Fields, err = differences(stream.CachedInfo().Config, want)
+	change.apply = func(ctx context.Context) error {
+		_, err := js.UpdateStream(ctx, want)
+		return err
+	}
+	return changed(change), err
+}
+
+func diffConsumer(ctx context.Context, js jetstream.JetStream, stream string, want jetstream.ConsumerConfig) (*Change, error) {
+	change := &Change{Object: "consumer " + stream + "/" + want.Name}
+	change.apply = func(ctx context.Context) error {
+		_, err := js.CreateOrUpdateConsumer(ctx, stream, want)
+		return err
+	}
+	consumer, err := js.Consumer(ctx, stream, want.Name)
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrStreamNotFound):
+		change.Missing = true
+		return change, nil
+	case err != nil:
+		return nil, fmt.Errorf("look at consumer %s/%s: %w", stream, want.Name, err)
+	}
+	change.Fields, err = differences(consumer.CachedInfo().Config, want)
+	return changed(change), err
+}
+
+func diffBucket(ctx context.Context, js jetstream.JetStream, want jetstream.KeyValueConfig) (*Change, error) {
+	change := &Change{Object: "bucket " + want.Bucket}
+	change.apply = func(ctx context.Context) error {
+		_, err := js.CreateOrUpdateKeyValue(ctx, want)
+		return err
+	}
+	kv, err := js.KeyValue(ctx, want.Bucket)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		change.Missing = true
+		return change, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look at bucket %s: %w", want.Bucket, err)
+	}
+	status, err := kv.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look at bucket %s: %w", want.Bucket, err)
+	}
+	have := status.Config()
+	compare := func(field string, h, w any) {
+		if h != w {
+			change.Fields = append(change.Fields, fmt.Sprintf("%s: server has %v, fleet needs %v", field, h, w))
+		}
+	}
+	compare("history", have.History, want.History)
+	compare("replicas", have.Replicas, want.Replicas)
+	compare("ttl", have.TTL, want.TTL)
+	compare("limit_marker_ttl", have.LimitMarkerTTL, want.LimitMarkerTTL)
+	return changed(change), nil
+}
+
+func changed(c *Change) *Change {
+	if len(c.Fields) == 0 {
+		return nil
+	}
+	return c
+}
+
+// differences compares two configurations by their JSON form, in which both
+// sides omit what is not set. What the server adds by itself is not a difference.
+func differences(have, want any) ([]string, error) {
+	h, err := jsonFields(have)
+	if err != nil {
+		return nil, err
+	}
+	w, err := jsonFields(want)
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range serverDefaults {
+		if _, set := w[name]; !set && h[name] == value {
+			delete(h, name)
+		}
+	}
+	var fields []string
+	for name := range h {
+		if _, both := w[name]; !both {
+			w[name] = "(unset)"
+		}
+	}
+	for name, value := range w {
+		found, both := h[name]
+		if !both {
+			found = "(unset)"
+		}
+		if found != value {
+			fields = append(fields, fmt.Sprintf("%s: server has %s, fleet needs %s", name, found, value))
+		}
+	}
+	slices.Sort(fields)
+	return fields, nil
+}
+
+// serverDefaults is what nats-server 2.15 fills in when a field is left out.
+var serverDefaults = map[string]string{
+	"metadata": "", "consumer_limits": "{}", "deny_delete": "false", "allow_atomic": "false",
+	"replay_policy": `"instant"`, "deliver_policy": `"all"`, "max_waiting": "512", "num_replicas": "0",
+	"mirror_direct": "false", "compression": `"none"`, "max_msgs_per_subject": "-1",
+}
+
+func jsonFields(v any) (map[string]string, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	raw := map[string]json.RawMessage{}
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return nil, err
+	}
+	delete(raw, "metadata") // the server notes its own version there
+	fields := make(map[string]string, len(raw))
+	for name, value := range raw {
+		fields[name] = string(value)
+	}
+	return fields, nil
+}

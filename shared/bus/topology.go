@@ -1,0 +1,93 @@
+package bus
+
+import (
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Config says how to reach NATS and what the fleet's streams look like. Every
+// component of one fleet must have the same.
+type Config struct {
+	URL      string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222"`
+	Creds    string `env:"NATS_CREDS"`    // path of a credentials file
+	NKeySeed string `env:"NATS_NKEY"`     // path of an nkey seed file
+	CA       string `env:"NATS_CA"`       // path of a PEM bundle; turns TLS on
+	User     string `env:"NATS_USER"`     // for user and password
+	Password string `env:"NATS_PASSWORD"` //nolint:gosec // a name, not a secret
+
+	Durability Durability    `env:"NATS_DURABILITY" envDefault:"fast"`
+	MonitorURL []string      `env:"NATS_MONITOR_URL"` // of every server, to check the durability
+	Replicas   int           `env:"NATS_REPLICAS" envDefault:"1"`
+	AckWait    time.Duration `env:"QUEUE_ACK_WAIT" envDefault:"30s"`
+	// MaxAckPending bounds all work in flight, the bridge's included. It is not
+	// the way to limit concurrency: when it is reached, nobody gets anything.
+	MaxAckPending int           `env:"QUEUE_MAX_ACK_PENDING" envDefault:"10000"`
+	EventsMaxAge  time.Duration `env:"EVENTS_MAX_AGE" envDefault:"168h"`
+}
+
+// LockTTL is how long a lock outlives its last renewal.
+func (c Config) LockTTL() time.Duration { return max(c.AckWait/2, time.Second) }
+
+// Topology is everything that must exist on the server.
+type Topology struct {
+	Streams   []jetstream.StreamConfig
+	Consumers map[string][]jetstream.ConsumerConfig // by stream
+	Buckets   []jetstream.KeyValueConfig
+}
+
+// Topology returns what a fleet with this configuration needs.
+func (c Config) Topology() Topology {
+	stream := func(name, description string, subjects ...string) jetstream.StreamConfig {
+		return jetstream.StreamConfig{Name: name, Description: description, Subjects: subjects,
+			Storage: jetstream.FileStorage, Replicas: c.Replicas, AllowDirect: true,
+			MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: -1, MaxMsgSize: -1, MaxConsumers: -1,
+			Duplicates: 2 * time.Minute}
+	}
+	executions := stream(StreamExecutions, "Executions asked for and not yet finished", prefixExec+">", prefixLocal+">")
+	executions.Retention = jetstream.WorkQueuePolicy
+	executions.Discard = jetstream.DiscardNew // full means back-pressure, never loss
+	executions.DenyPurge = true
+
+	later := stream(StreamLater, "Retries that wait for their time", prefixLater+">", prefixDue+">")
+	later.Retention = jetstream.WorkQueuePolicy
+	later.AllowMsgSchedules = true
+	later.AllowRollup = true // the server sets it with schedules
+	later.AllowMsgTTL = true
+
+	events := stream(StreamEvents, "What happened, one CloudEvent per transition", prefixEvent+">")
+	events.MaxAge = c.EventsMaxAge
+
+	dead := stream(StreamDead, "Dead letters: the message as it came, and why", prefixDead+">")
+	dead.MaxMsgsPerSubject = 1
+
+	advisories := stream(StreamAdvisories, "What the server says about deliveries given up",
+		"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES."+StreamExecutions+".*",
+		"$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED."+StreamExecutions+".*")
+	advisories.MaxAge = c.EventsMaxAge
+
+	consumer := func(name, filter, description string) jetstream.ConsumerConfig {
+		return jetstream.ConsumerConfig{Durable: name, Name: name, Description: description, FilterSubject: filter,
+			AckPolicy: jetstream.AckExplicitPolicy, AckWait: c.AckWait, MaxAckPending: c.MaxAckPending,
+			MaxDeliver: -1} // attempts are counted in the record: a message given up by the server is seen by nobody
+	}
+	fleet := consumer(ConsumerFleet, prefixExec+">", "Workers, and the bridge above its threshold")
+	fleet.PriorityPolicy = jetstream.PriorityPolicyOverflow
+	fleet.PriorityGroups = []string{GroupFleet}
+
+	return Topology{
+		Streams: []jetstream.StreamConfig{executions, later, events, dead, advisories},
+		Consumers: map[string][]jetstream.ConsumerConfig{
+			StreamExecutions: {fleet, consumer(ConsumerLocal, prefixLocal+">", "Work that no Lambda can take")},
+			StreamLater:      {consumer(ConsumerDue, prefixDue+">", "Moves due retries back to the queue")},
+		},
+		Buckets: []jetstream.KeyValueConfig{
+			{Bucket: BucketLocks, Description: "Who executes what", History: 1, Replicas: c.Replicas,
+				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
+			{Bucket: BucketState, Description: "Where each execution stands", History: 1, Replicas: c.Replicas,
+				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
+			{Bucket: BucketFleet, Description: "Heartbeats of the components", History: 1, Replicas: c.Replicas,
+				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
+		},
+	}
+}

@@ -1,0 +1,164 @@
+// Package lock lets one executor at a time hold a name, over a KV bucket.
+//
+// The lock only saves work: what makes a result unique is the write-once outcome.
+// A lease that is not renewed expires on the server, so a dead holder blocks
+// nobody for longer than the TTL. Renewing publishes to the bucket's subject by
+// hand, because the client's Update drops the key's TTL and would make a lock
+// that never expires.
+package lock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ErrLost says that a lease is no longer the holder's: it expired, or somebody
+// purged it.
+var ErrLost = errors.New("lock lost")
+
+// HeldError says that somebody else holds the lock.
+type HeldError struct {
+	Owner     string
+	Remaining time.Duration // until it expires unless renewed; an estimate
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("held by %s for at most %v", e.Owner, e.Remaining.Round(time.Millisecond))
+}
+
+// Locker hands out leases on the keys of one bucket.
+type Locker struct {
+	js    jetstream.JetStream
+	kv    jetstream.KeyValue
+	ttl   time.Duration
+	owner string
+}
+
+// New returns a Locker over kv whose leases expire ttl (at least 1 s, whole
+// seconds are the server's precision) after their last renewal. owner names the
+// holder, for whoever reads the bucket.
+func New(js jetstream.JetStream, kv jetstream.KeyValue, ttl time.Duration, owner string) *Locker {
+	return &Locker{js: js, kv: kv, ttl: ttl, owner: owner}
+}
+
+// TTL is how long a lease outlives its last renewal.
+func (l *Locker) TTL() time.Duration { return l.ttl }
+
+// Acquire takes the lock on name, or returns a *HeldError.
+func (l *Locker) Acquire(ctx context.Context, name string) (*Lease, error) {
+	revision, err := l.kv.Create(ctx, name, []byte(l.owner), jetstream.KeyTTL(l.ttl))
+	if errors.Is(err, jetstream.ErrKeyExists) {
+		return nil, l.held(ctx, name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
+	return &Lease{locker: l, name: name, Token: revision, revision: revision}, nil
+}
+
+func (l *Locker) held(ctx context.Context, name string) error {
+	const soon = 50 * time.Millisecond
+	entry, err := l.kv.Get(ctx, name)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return &HeldError{Owner: "nobody any more", Remaining: soon}
+	}
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", name, err)
+	}
+	remaining := time.Until(entry.Created().Add(l.ttl)) // clocks differ: bounded both ways
+	return &HeldError{Owner: string(entry.Value()), Remaining: min(max(remaining, soon), l.ttl)}
+}
+
+// Break takes the lock on name away from whoever holds it.
+func (l *Locker) Break(ctx context.Context, name string) error {
+	if err := l.kv.Purge(ctx, name, jetstream.PurgeTTL(time.Second)); err != nil {
+		return fmt.Errorf("break lock %s: %w", name, err)
+	}
+	return nil
+}
+
+// Lease is a lock that is held. It is not safe for concurrent use, and [Lease.Keep]
+// counts as a use until it is stopped.
+type Lease struct {
+	// Token fences: it is the revision at which the lock was acquired, so every
+	// later holder has a larger one.
+	Token uint64
+
+	locker   *Locker
+	name     string
+	revision uint64 // of the last renewal
+}
+
+// Renew starts the TTL anew. It returns ErrLost when the lock is not held any more.
+func (l *Lease) Renew(ctx context.Context) error {
+	subject := "$KV." + l.locker.kv.Bucket() + "." + l.name
+	ack, err := l.locker.js.Publish(ctx, subject, []byte(l.locker.owner),
+		jetstream.WithMsgTTL(l.locker.ttl), jetstream.WithExpectLastSequencePerSubject(l.revision))
+	if isWrongRevision(err) {
+		return fmt.Errorf("renew %s: %w", l.name, ErrLost)
+	}
+	if err != nil {
+		return fmt.Errorf("renew %s: %w", l.name, err)
+	}
+	l.revision = ack.Sequence
+	return nil
+}
+
+// Release gives the lock back if it is still held.
+func (l *Lease) Release(ctx context.Context) error {
+	err := l.locker.kv.Purge(ctx, l.name, jetstream.LastRevision(l.revision), jetstream.PurgeTTL(time.Second))
+	if isWrongRevision(err) {
+		return fmt.Errorf("release %s: %w", l.name, ErrLost)
+	}
+	if err != nil {
+		return fmt.Errorf("release %s: %w", l.name, err)
+	}
+	return nil
+}
+
+// Keep renews the lease every third of its TTL until stop is called, which waits
+// for a renewal under way. When the lease is lost, or can't be renewed for a whole
+// TTL, the returned context is cancelled with ErrLost as its cause.
+func (l *Lease) Keep(ctx context.Context) (held context.Context, stop func()) {
+	held, cancel := context.WithCancelCause(ctx)
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(l.locker.ttl / 3)
+		defer ticker.Stop()
+		renewed := time.Now()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-held.Done():
+				return
+			case <-ticker.C:
+			}
+			attempt, release := context.WithTimeout(held, l.locker.ttl/3)
+			err := l.Renew(attempt)
+			release()
+			switch {
+			case err == nil:
+				renewed = time.Now()
+			case errors.Is(err, ErrLost) || time.Since(renewed) > l.locker.ttl:
+				cancel(fmt.Errorf("%w: %w", ErrLost, err))
+				return
+			}
+		}
+	}()
+	return held, func() {
+		close(quit)
+		<-done
+		cancel(context.Canceled)
+	}
+}
+
+func isWrongRevision(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
+}

@@ -1,0 +1,122 @@
+// Package state records where each execution stands, in a KV bucket.
+//
+// A record is what operators look at and where attempts are counted; it decides
+// nothing about results. It is changed only by compare-and-set, and a terminal
+// record is written from the outcome that was read back, never from belief.
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/shared/execution"
+)
+
+// ErrStale says that the record was changed by somebody else meanwhile.
+var ErrStale = errors.New("record changed meanwhile")
+
+// Record is where one generation of one execution stands.
+type Record struct {
+	execution.Key
+	State         execution.State    `json:"state"`
+	RequestDigest string             `json:"request_digest"`
+	Failures      int                `json:"failures,omitempty"` // attempts that failed and were charged
+	Crashes       int                `json:"crashes,omitempty"`  // attempts that ended without a word
+	Token         uint64             `json:"token,omitempty"`
+	Attempt       string             `json:"attempt,omitempty"` // the one that committed
+	Executor      string             `json:"executor,omitempty"`
+	Host          string             `json:"host,omitempty"`
+	Code          string             `json:"code,omitempty"`   // of the last failure
+	Reason        string             `json:"reason,omitempty"` // of the last failure
+	Summary       *execution.Summary `json:"summary,omitempty"`
+	Usage         *execution.Usage   `json:"usage,omitempty"`
+	Enqueued      time.Time          `json:"enqueued,omitzero"`
+	Started       time.Time          `json:"started,omitzero"`
+	Updated       time.Time          `json:"updated"`
+}
+
+// Store keeps records in a bucket. Terminal ones expire after a while, because
+// the outcome says the same for ever.
+type Store struct {
+	js  jetstream.JetStream
+	kv  jetstream.KeyValue
+	ttl time.Duration
+}
+
+// New returns a Store over kv that keeps terminal records for ttl.
+func New(js jetstream.JetStream, kv jetstream.KeyValue, ttl time.Duration) *Store {
+	return &Store{js: js, kv: kv, ttl: ttl}
+}
+
+// Load returns the record of k and its revision, or a record with only the key
+// and revision 0 when there is none.
+func (s *Store) Load(ctx context.Context, k execution.Key) (Record, uint64, error) {
+	entry, err := s.kv.Get(ctx, k.Path())
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return Record{Key: k}, 0, nil
+	}
+	if err != nil {
+		return Record{}, 0, fmt.Errorf("load state of %s: %w", k, err)
+	}
+	var r Record
+	if err := json.Unmarshal(entry.Value(), &r); err != nil {
+		return Record{}, 0, fmt.Errorf("load state of %s: %w", k, err)
+	}
+	return r, entry.Revision(), nil
+}
+
+// Save writes r if the revision is still the one loaded, and returns the new one.
+// It returns ErrStale when it is not.
+func (s *Store) Save(ctx context.Context, r Record, revision uint64) (uint64, error) {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return 0, fmt.Errorf("save state of %s: %w", r.Key, err)
+	}
+	opts := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(revision)}
+	if r.State.Terminal() {
+		opts = append(opts, jetstream.WithMsgTTL(s.ttl))
+	}
+	ack, err := s.js.Publish(ctx, "$KV."+s.kv.Bucket()+"."+r.Path(), data, opts...)
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+		return 0, fmt.Errorf("save state of %s at revision %d: %w", r.Key, revision, ErrStale)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("save state of %s: %w", r.Key, err)
+	}
+	return ack.Sequence, nil
+}
+
+// Watch calls see with the record of k as it is now, if there is one, and after
+// each change, until see returns false or ctx ends.
+func (s *Store) Watch(ctx context.Context, k execution.Key, see func(Record) bool) error {
+	w, err := s.kv.Watch(ctx, k.Path())
+	if err != nil {
+		return fmt.Errorf("watch state of %s: %w", k, err)
+	}
+	defer func() { _ = w.Stop() }()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case entry, ok := <-w.Updates():
+			if !ok {
+				return fmt.Errorf("watch state of %s: the watch ended", k)
+			}
+			if entry == nil || entry.Operation() != jetstream.KeyValuePut {
+				continue // the end of what was there, or an expiry
+			}
+			var r Record
+			if err := json.Unmarshal(entry.Value(), &r); err != nil {
+				return fmt.Errorf("watch state of %s: %w", k, err)
+			}
+			if !see(r) {
+				return nil
+			}
+		}
+	}
+}

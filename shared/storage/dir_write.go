@@ -1,0 +1,189 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"sync"
+	"syscall"
+)
+
+func (d *dir) Put(ctx context.Context, key string, r io.Reader) (Info, error) {
+	op, err := d.begin(ctx, "put", key)
+	if err != nil {
+		return Info{}, err
+	}
+	src := newSource(ctx, r)
+	err = d.publish(key, src, (*os.Root).Rename)
+	switch {
+	case src.err != nil:
+		return Info{}, op.own(src.err)
+	case errors.Is(err, syscall.EISDIR) || errors.Is(err, fs.ErrExist):
+		return Info{}, op.conflict()
+	case err != nil:
+		return Info{}, op.fileFault(err)
+	}
+	return src.info(key), nil
+}
+
+// Create gives a finished file its name by link(2), which fails when the name is
+// taken. Rename would replace the winner's object, and opening the name itself
+// with O_EXCL would show a torn object after a crash.
+func (d *dir) Create(ctx context.Context, key string, data []byte) error {
+	op, err := d.begin(ctx, "create", key)
+	if err != nil {
+		return err
+	}
+	err = d.publish(key, bytes.NewReader(data), (*os.Root).Link)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return d.taken(op)
+	case errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EOPNOTSUPP):
+		return op.fail(CodeUnsupported, err).
+			Expecting("a file system with hard links").
+			Advise("keep the store on a file system such as ext4 or XFS, or in S3").
+			Permanent()
+	case err != nil:
+		return op.fileFault(err)
+	}
+	return nil
+}
+
+// taken tells an object at the key from a directory, which no reader will ever
+// find an object in.
+func (d *dir) taken(op operation) error {
+	info, err := d.root.Lstat(op.key)
+	switch {
+	case err != nil:
+		return op.fileFault(err)
+	case info.IsDir():
+		return op.conflict()
+	}
+	return op.exists()
+}
+
+// publish writes data to a temporary file beside key, syncs it, and has name put
+// it at the key. Directories are synced whether or not the name was taken: the
+// loser of a race must not act on a winner that a power failure takes back.
+//
+// A crash leaves at most a temporary file, which nothing reads or lists.
+func (d *dir) publish(key string, data io.Reader, name func(r *os.Root, from, to string) error) error {
+	parent, err := d.openParent(key)
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+
+	temp := tempPrefix + rand.Text()
+	if err := writeFile(parent, temp, data); err != nil {
+		_ = parent.Remove(temp) // a leftover is harmless
+		return err
+	}
+	err = name(parent, temp, path.Base(key))
+	_ = parent.Remove(temp) // gone already after a rename
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return errors.Join(err, syncDir(parent))
+}
+
+func writeFile(r *os.Root, name string, data io.Reader) error {
+	f, err := r.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// openParent opens the directory of key, having made it durable.
+func (d *dir) openParent(key string) (*os.Root, error) {
+	name := path.Dir(key)
+	if err := d.durable.ensure(d.root, name); err != nil {
+		return nil, err
+	}
+	parent, err := d.root.OpenRoot(name)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return parent, err
+	}
+	// Someone removed a directory that was known.
+	d.durable.forget()
+	if err := d.durable.ensure(d.root, name); err != nil {
+		return nil, err
+	}
+	return d.root.OpenRoot(name)
+}
+
+func syncDir(r *os.Root) error {
+	f, err := r.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// maxDurable bounds the memory of durableDirs, at some 100 bytes per directory.
+const maxDurable = 1 << 14
+
+// durableDirs remembers which directories are durable in those above them, so
+// that objects in one directory do not each sync the whole path to it.
+type durableDirs struct {
+	mu    sync.Mutex
+	names map[string]struct{}
+}
+
+// ensure creates the directory name, and those above it, unless it is known to
+// be durable. One that exists already is synced all the same: who made it may
+// not have come to that.
+func (d *durableDirs) ensure(root *os.Root, name string) error {
+	if name == "." || d.knows(name) {
+		return nil
+	}
+	above := path.Dir(name)
+	if err := d.ensure(root, above); err != nil {
+		return err
+	}
+	if err := root.Mkdir(name, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	parent, err := root.OpenRoot(above)
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	if err := syncDir(parent); err != nil {
+		return err
+	}
+	d.learn(name)
+	return nil
+}
+
+func (d *durableDirs) knows(name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.names[name]
+	return ok
+}
+
+func (d *durableDirs) learn(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.names == nil || len(d.names) >= maxDurable {
+		d.names = make(map[string]struct{})
+	}
+	d.names[name] = struct{}{}
+}
+
+func (d *durableDirs) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.names)
+}

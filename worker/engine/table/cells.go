@@ -1,0 +1,36 @@
+package table
+
+// Cells is a chunk of rows before their values have a type: every cell is a
+// span of Data, and an empty one is null.
+type Cells struct {
+	Data    []byte
+	Columns [][]Span // by column, then by row; all of one length
+	Lines   []uint32 // of each row, counted from FirstLine
+	Ragged  []Ragged // rows with more or fewer cells than columns
+
+	FirstLine int // the physical line, from 1, that Lines counts from
+}
+
+// Ragged is a row that doesn't have one cell for each column of its file. Its
+// surplus cells are dropped and its missing ones are empty.
+type Ragged struct {
+	Row       int  // in the chunk, from 0
+	Cells     int  // how many it has
+	LastEmpty bool // the last of them is empty: a trailing delimiter
+}
+
+// Reset empties c for rows of that many columns.
+func (c *Cells) Reset(columns int) {
+	c.Columns = resize(c.Columns, columns)
+	for i := range c.Columns {
+		c.Columns[i] = c.Columns[i][:0]
+	}
+	c.Lines = c.Lines[:0]
+	c.Ragged = c.Ragged[:0]
+}
+
+// Rows returns how many rows c has.
+func (c *Cells) Rows() int { return len(c.Lines) }
+
+// Line returns the physical line of a row, from 1.
+func (c *Cells) Line(row int) int { return c.FirstLine + int(c.Lines[row]) }

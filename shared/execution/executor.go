@@ -21,6 +21,12 @@ type Executor interface {
 	Execute(context.Context, Attempt) (Outcome, error)
 }
 
+// ExecutorFunc is a function as an Executor.
+type ExecutorFunc func(context.Context, Attempt) (Outcome, error)
+
+// Execute calls f.
+func (f ExecutorFunc) Execute(ctx context.Context, a Attempt) (Outcome, error) { return f(ctx, a) }
+
 // Attempt is one try at a request.
 type Attempt struct {
 	Request Request

@@ -1,0 +1,11 @@
+package execution
+
+import (
+	"crypto/rand"
+	"fmt"
+)
+
+// NewAttemptID names one run of one attempt. The token says under which lock it
+// ran; the random part keeps two runs under one token apart (a Lambda that was
+// invoked twice), and two tokens that are equal because a bucket was restored.
+func NewAttemptID(token uint64) string { return fmt.Sprintf("%d-%s", token, rand.Text()) }

@@ -1,0 +1,294 @@
+// Package guard lets one executor at a time work on an execution and records
+// what comes of it.
+//
+// It is the middle of the commit protocol: an execution that has ended is
+// answered from its outcome, one that is held elsewhere is left alone, attempts
+// are counted and bounded, and the record is written from the outcome that
+// stands. None of it decides which result counts: that is the write-once outcome.
+package guard
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/lock"
+	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/state"
+)
+
+// Codes of executions that ended because their budgets did.
+const (
+	CodeExhausted fault.Code = "ATTEMPTS_EXHAUSTED"
+	CodePoison    fault.Code = "POISON"
+	// CodeGeneration refuses a generation that no redrive opened.
+	CodeGeneration fault.Code = "GENERATION"
+)
+
+// Config bounds the attempts.
+type Config struct {
+	// MaxAttempts is how many attempts may fail before the execution is DEAD.
+	MaxAttempts int `env:"MAX_ATTEMPTS" envDefault:"5"`
+	// MaxCrashes is how many attempts may end without a word, because the
+	// process died, before the execution is taken for a poison message.
+	MaxCrashes int `env:"MAX_CRASHES" envDefault:"3"`
+	// StateTTL is how long records of ended executions are kept.
+	StateTTL time.Duration `env:"STATE_TTL" envDefault:"24h"`
+}
+
+// Events tells what happened; see package event.
+type Events interface {
+	Publish(kind string, e execution.Event) (stored func(context.Context) error)
+}
+
+// Guard is an Executor around another.
+type Guard struct {
+	locks    *lock.Locker
+	states   *state.Store
+	outcomes *outcome.Store
+	events   Events
+	next     execution.Executor
+	cfg      Config
+	who      Identity
+}
+
+// Identity says who works, in records and events.
+type Identity struct {
+	Executor string // execution.OnWorker or OnLambda
+	Host     string
+}
+
+// New returns a Guard around next.
+func New(locks *lock.Locker, states *state.Store, outcomes *outcome.Store, events Events,
+	next execution.Executor, who Identity, cfg Config) *Guard {
+	return &Guard{locks: locks, states: states, outcomes: outcomes, events: events, next: next, who: who, cfg: cfg}
+}
+
+// Execute carries out a, unless it has ended or somebody else is at it. It returns
+// the outcome that stands, a *execution.BusyError, a *execution.RetryError, or a
+// permanent fault when the message itself must be refused: the execution it
+// names is another's.
+func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
+	k := a.Request.Key()
+	stands, err := g.outcomes.Read(ctx, k)
+	if err == nil {
+		return g.answer(ctx, a, stands)
+	}
+	if !errors.Is(err, outcome.ErrNone) {
+		return execution.Outcome{}, busy(err)
+	}
+	if err := g.checkGeneration(ctx, k); err != nil {
+		return execution.Outcome{}, err
+	}
+	lease, err := g.locks.Acquire(ctx, k.Path())
+	if held, ok := errors.AsType[*lock.HeldError](err); ok {
+		return execution.Outcome{}, &execution.BusyError{For: held.Remaining, Err: err}
+	}
+	if err != nil {
+		return execution.Outcome{}, busy(err)
+	}
+	defer g.release(ctx, lease)
+	a.Token = lease.Token
+	r, revision, err := g.begin(ctx, &a)
+	if err != nil {
+		return execution.Outcome{}, err
+	}
+	started := g.tell(execution.EventStarted, r, "")
+	if cause := g.spent(r); cause != nil {
+		return g.bury(ctx, a, r, revision, cause)
+	}
+	held, stop := lease.Keep(ctx)
+	o, err := g.next.Execute(held, a)
+	stop()
+	if lost := context.Cause(held); err != nil && errors.Is(lost, lock.ErrLost) {
+		err = busy(lost) // another holder is at it, or a canceller was
+	}
+	if err != nil {
+		return g.fail(ctx, a, r, revision, err)
+	}
+	if err := started(ctx); err != nil {
+		return execution.Outcome{}, busy(err)
+	}
+	return g.settle(ctx, a, r, revision, o)
+}
+
+// busy says that the fleet's own stores can't be used: nobody's attempt failed.
+func busy(err error) error {
+	return &execution.BusyError{For: time.Second, Err: err}
+}
+
+func (g *Guard) release(ctx context.Context, lease *lock.Lease) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := lease.Release(ctx); err != nil && !errors.Is(err, lock.ErrLost) {
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("lock left to expire")
+	}
+}
+
+// checkGeneration refuses a generation above 1 unless the one before is DEAD:
+// only a redrive opens one, and only after that.
+func (g *Guard) checkGeneration(ctx context.Context, k execution.Key) error {
+	if k.Generation == 1 {
+		return nil
+	}
+	before := k
+	before.Generation--
+	o, err := g.outcomes.Read(ctx, before)
+	if err == nil && o.Kind == execution.Dead {
+		return nil
+	}
+	if err != nil && !errors.Is(err, outcome.ErrNone) {
+		return busy(err)
+	}
+	return fault.New(CodeGeneration, "generation %d was not opened by a redrive", k.Generation).
+		Expecting("generation %d to be DEAD", before.Generation).
+		Advise("leave generation out, or use `sage redrive`").Permanent()
+}
+
+// begin records that a runs, and counts an earlier attempt that ended without a
+// word. It completes a with its number.
+func (g *Guard) begin(ctx context.Context, a *execution.Attempt) (state.Record, uint64, error) {
+	k := a.Request.Key()
+	r, revision, err := g.states.Load(ctx, k)
+	if err != nil {
+		return r, 0, busy(err)
+	}
+	digest := a.Request.Digest()
+	if revision > 0 && r.RequestDigest != digest {
+		return r, 0, conflict(k)
+	}
+	if r.State == execution.Running {
+		r.Crashes++ // its holder neither finished, failed nor drained
+	}
+	if r.Enqueued.IsZero() {
+		r.Enqueued = a.Enqueued
+	}
+	a.Enqueued, a.Number = r.Enqueued, r.Failures+1
+	now := time.Now().UTC()
+	r.State, r.RequestDigest, r.Token = execution.Running, digest, a.Token
+	r.Executor, r.Host, r.Started, r.Updated = g.who.Executor, g.who.Host, now, now
+	revision, err = g.states.Save(ctx, r, revision)
+	if err != nil {
+		return r, 0, busy(err)
+	}
+	return r, revision, nil
+}
+
+func conflict(k execution.Key) error {
+	return fault.New(execution.CodeConflict, "execution %s of mailbox %s was used for another request", k.ID, k.Mailbox).
+		Expecting("the same configuration and files under the same id").
+		Advise("submit under another execution_id").Permanent()
+}
+
+// spent returns why no further attempt may be made.
+func (g *Guard) spent(r state.Record) error {
+	switch {
+	case r.Crashes >= g.cfg.MaxCrashes:
+		return fault.New(CodePoison, "%d attempts ended without a word, the last on %s", r.Crashes, r.Host).
+			Advise("look for crashes and memory limits in the workers' logs, then redrive").Permanent()
+	case r.Failures >= g.cfg.MaxAttempts:
+		return fault.New(CodeExhausted, "%d attempts failed, the last with %s: %s", r.Failures, r.Code, r.Reason).
+			Advise("remove the cause, then redrive").Permanent()
+	}
+	return nil
+}
+
+// bury commits DEAD for cause.
+func (g *Guard) bury(ctx context.Context, a execution.Attempt, r state.Record, revision uint64, cause error) (execution.Outcome, error) {
+	now := time.Now().UTC()
+	o, err := g.outcomes.Commit(ctx, execution.Outcome{
+		Key: a.Request.Key(), Kind: execution.Dead, Attempt: execution.NewAttemptID(a.Token), Number: a.Number,
+		Executor: g.who.Executor, Host: g.who.Host, RequestDigest: r.RequestDigest, Fault: fault.Describe(cause),
+		Enqueued: a.Enqueued, Started: r.Started, Finished: now,
+	}, nil)
+	if err != nil {
+		return execution.Outcome{}, busy(err)
+	}
+	return g.settle(ctx, a, r, revision, o)
+}
+
+// fail records a failed attempt. It charges the attempt unless the failure was not
+// the request's own.
+func (g *Guard) fail(ctx context.Context, a execution.Attempt, r state.Record, revision uint64, cause error) (execution.Outcome, error) {
+	_, isBusy := errors.AsType[*execution.BusyError](cause)
+	drained := ctx.Err() != nil
+	if fault.IsPermanent(cause) && !isBusy {
+		return g.bury(ctx, a, r, revision, cause)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	what := fault.Describe(cause)
+	r.Code, r.Reason, r.Updated = string(what.Code), what.Error(), time.Now().UTC()
+	if drained || isBusy {
+		r.State = execution.Accepted // so that the next holder doesn't count a crash
+		if _, err := g.states.Save(ctx, r, revision); err != nil {
+			zerolog.Ctx(ctx).Warn().Err(err).Msg("release not recorded")
+		}
+		return execution.Outcome{}, cause
+	}
+	r.State, r.Failures = execution.RetryWait, r.Failures+1
+	revision, err := g.states.Save(ctx, r, revision)
+	if err != nil {
+		return execution.Outcome{}, busy(err)
+	}
+	if exhausted := g.spent(r); exhausted != nil {
+		return g.bury(ctx, a, r, revision, exhausted)
+	}
+	if err := g.tell(execution.EventRetry, r, r.Reason)(ctx); err != nil {
+		return execution.Outcome{}, busy(err)
+	}
+	return execution.Outcome{}, &execution.RetryError{Number: r.Failures, Err: cause}
+}
+
+// answer repeats an outcome that stands, repairing a record that a crash left
+// behind.
+func (g *Guard) answer(ctx context.Context, a execution.Attempt, o execution.Outcome) (execution.Outcome, error) {
+	if o.RequestDigest != a.Request.Digest() {
+		return execution.Outcome{}, conflict(o.Key)
+	}
+	r, revision, err := g.states.Load(ctx, o.Key)
+	if err != nil {
+		return execution.Outcome{}, busy(err)
+	}
+	if revision > 0 && r.State.Terminal() {
+		return o, nil
+	}
+	return g.settle(ctx, a, r, revision, o)
+}
+
+// settle writes the record and the event that o calls for.
+func (g *Guard) settle(ctx context.Context, a execution.Attempt, r state.Record, revision uint64, o execution.Outcome) (execution.Outcome, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	r.State, r.RequestDigest, r.Attempt, r.Summary = o.Kind.Terminal(), o.RequestDigest, o.Attempt, o.Summary
+	r.Executor, r.Host, r.Enqueued, r.Started, r.Updated = o.Executor, o.Host, a.Enqueued, o.Started, time.Now().UTC()
+	r.Code, r.Reason = "", ""
+	if o.Fault != nil {
+		r.Code, r.Reason = string(o.Fault.Code), o.Fault.Error()
+	}
+	if o.Usage != nil {
+		r.Usage = o.Usage
+	}
+	stored := g.tell(o.Kind.EventKind(), r, r.Reason)
+	if _, err := g.states.Save(ctx, r, revision); err != nil && !errors.Is(err, state.ErrStale) {
+		return execution.Outcome{}, busy(err)
+	}
+	if err := stored(ctx); err != nil {
+		return execution.Outcome{}, busy(err)
+	}
+	return o, nil
+}
+
+func (g *Guard) tell(kind string, r state.Record, reason string) func(context.Context) error {
+	data := execution.EventData{Key: r.Key, State: r.State, Attempt: r.Attempt, Number: r.Failures + 1, Token: r.Token,
+		Executor: r.Executor, Reason: reason, Code: r.Code, Summary: r.Summary, Usage: r.Usage,
+		Enqueued: r.Enqueued, Started: r.Started}
+	if r.State.Terminal() {
+		data.Finished = r.Updated
+	}
+	return g.events.Publish(kind, execution.NewEvent(kind, g.who.Host, r.Updated, data))
+}

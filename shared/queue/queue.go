@@ -1,0 +1,88 @@
+// Package queue moves executions through JetStream: it publishes requests, hands
+// them to an executor, and alone decides what becomes of a message.
+//
+// A message is acknowledged only when something durable has taken its place: an
+// outcome, a scheduled retry, or a dead letter. A failed attempt becomes a
+// scheduled message, because a delayed negative acknowledgement would occupy one
+// of the consumer's slots while it waits.
+package queue
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/execution"
+)
+
+// Headers that the fleet puts on its messages.
+const (
+	headerEnqueued = "Sage-Enqueued" // when the first message was accepted, RFC 3339
+	headerAttempt  = "Sage-Attempt"  // failed attempts before this message
+)
+
+// Config says how a consumer works.
+type Config struct {
+	// Slots is how many executions run at once; 0 is one for each core.
+	Slots int `env:"SLOTS" envDefault:"0"`
+	// LocalSlots is how many executions that no Lambda can take run besides: a
+	// file of many gigabytes neither waits behind small ones nor holds them up.
+	LocalSlots int `env:"LOCAL_SLOTS" envDefault:"1"`
+	// Drain is how long work in flight may take after the end was asked for. It
+	// must be shorter than the platform's patience.
+	Drain time.Duration `env:"DRAIN" envDefault:"25s"`
+	// BackoffBase and BackoffCap bound the wait before a retry: a random time up
+	// to min(cap, base·2^failures).
+	BackoffBase time.Duration `env:"BACKOFF_BASE" envDefault:"1s"`
+	BackoffCap  time.Duration `env:"BACKOFF_CAP" envDefault:"5m"`
+}
+
+// message is a delivered request and where it came from.
+type message struct {
+	jetstream.Msg
+	meta    *jetstream.MsgMetadata
+	mailbox string
+	request execution.Request
+	attempt execution.Attempt
+}
+
+// read decodes a delivered message. Its errors are permanent: the message is not
+// an execution and never will be. m is complete enough to be refused even then.
+func read(msg jetstream.Msg) (m message, err error) {
+	m = message{Msg: msg, mailbox: "unknown"}
+	if m.meta, err = msg.Metadata(); err != nil {
+		return m, fmt.Errorf("read metadata: %w", err)
+	}
+	mailbox, id, err := bus.ParseWork(msg.Subject())
+	if mailbox != "" && execution.ValidateMailbox(mailbox) == nil {
+		m.mailbox = mailbox
+	}
+	if err != nil {
+		return m, err
+	}
+	m.request, err = execution.Decode(msg.Data(), execution.Origin{Mailbox: mailbox, ID: id,
+		Stream: m.meta.Stream, Sequence: m.meta.Sequence.Stream, Time: m.meta.Timestamp})
+	if err != nil {
+		return m, err
+	}
+	m.attempt = execution.Attempt{Request: m.request, Deliveries: int(m.meta.NumDelivered), Enqueued: m.meta.Timestamp.UTC()} //nolint:gosec // far below 2^63
+	if at, err := time.Parse(time.RFC3339Nano, msg.Headers().Get(headerEnqueued)); err == nil {
+		m.attempt.Enqueued = at
+	}
+	return m, nil
+}
+
+// copyOf returns a message for subject with m's payload and what must survive a
+// move: the id, in the subject, and the time of acceptance.
+func (m message) copyOf(subject string) *nats.Msg {
+	out := nats.NewMsg(subject)
+	out.Data = m.Data()
+	out.Header.Set(headerEnqueued, m.attempt.Enqueued.Format(time.RFC3339Nano))
+	if trace := m.Headers().Get("traceparent"); trace != "" {
+		out.Header.Set("traceparent", trace)
+	}
+	return out
+}

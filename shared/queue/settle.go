@@ -1,0 +1,175 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/fault"
+)
+
+// handle carries out one delivered message and settles it.
+func (c *Consumer) handle(ctx context.Context, msg jetstream.Msg, next execution.Executor) {
+	c.wheel.add(msg)
+	defer c.wheel.remove(msg)
+	m, err := read(msg)
+	log := zerolog.Ctx(ctx).With().Str("mailbox", m.mailbox).Str("execution", m.request.ID).Logger()
+	ctx = log.WithContext(ctx)
+	var o execution.Outcome
+	if err == nil {
+		o, err = next.Execute(ctx, m.attempt)
+	}
+	if err := c.settle(ctx, m, o, err); err != nil {
+		// Not settled means delivered again after AckWait: nothing is lost.
+		log.Warn().Err(err).Msg("message not settled")
+	}
+}
+
+// settle does with m what its end asks for. It acknowledges only after what takes
+// the message's place is stored.
+func (c *Consumer) settle(ctx context.Context, m message, o execution.Outcome, err error) error {
+	drained := ctx.Err() != nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	log := zerolog.Ctx(ctx)
+	retry, isRetry := errors.AsType[*execution.RetryError](err)
+	busy, isBusy := errors.AsType[*execution.BusyError](err)
+	switch {
+	case err == nil && o.Kind == execution.Dead:
+		log.Error().Str("code", string(o.Fault.Code)).Str("reason", o.Fault.Error()).Msg("execution dead")
+		if err := c.deadLetter(ctx, m, bus.SubjectDead(o.Key), o.Key.String(), o.Number, o.Fault); err != nil {
+			return err
+		}
+		return m.DoubleAck(ctx)
+	case err == nil:
+		log.Info().Str("executor", o.Executor).Str("attempt", o.Attempt).Msg("execution " + strings.ToLower(string(o.Kind)))
+		return m.DoubleAck(ctx)
+	case isBusy:
+		log.Debug().Err(err).Msg("execution busy")
+		return m.NakWithDelay(max(busy.For, 10*time.Millisecond))
+	case isRetry:
+		log.Warn().Err(err).Msg("attempt failed")
+		if err := c.retryLater(ctx, m, retry.Number); err != nil {
+			return err
+		}
+		return m.DoubleAck(ctx)
+	case fault.IsPermanent(err):
+		what := fault.Describe(err)
+		log.Error().Str("code", string(what.Code)).Str("reason", what.Error()).Msg("message refused")
+		id := fmt.Sprintf("%s-%d", m.meta.Stream, m.meta.Sequence.Stream)
+		subject := bus.SubjectRefused(m.mailbox, m.meta.Stream, m.meta.Sequence.Stream)
+		if err := c.deadLetter(ctx, m, subject, id, 0, what); err != nil {
+			return err
+		}
+		return m.DoubleAck(ctx)
+	case drained:
+		log.Info().Msg("execution handed back")
+		return m.Nak()
+	default:
+		log.Warn().Err(err).Msg("execution interrupted")
+		return m.NakWithDelay(c.backoff(m.attempt.Deliveries))
+	}
+}
+
+// retryLater schedules the next attempt after failures failed ones.
+func (c *Consumer) retryLater(ctx context.Context, m message, failures int) error {
+	k := m.request.Key()
+	later := m.copyOf(bus.SubjectLater(k.Mailbox, k.ID))
+	later.Header.Set(headerAttempt, strconv.Itoa(failures))
+	// By hand, because the client's option rounds to whole seconds.
+	at := time.Now().Add(c.backoff(failures)).UTC()
+	later.Header.Set("Nats-Schedule", "@at "+at.Format(time.RFC3339Nano))
+	later.Header.Set("Nats-Schedule-Target", bus.SubjectDue(k.Mailbox, k.ID))
+	_, err := c.js.PublishMsg(ctx, later, jetstream.WithMsgID(retryID(k, failures)))
+	if err != nil {
+		return fmt.Errorf("schedule retry of %s: %w", k, err)
+	}
+	return nil
+}
+
+// retryID is the message id of the attempt after failures failed ones. It differs
+// from the intake's: within the stream's window that would be dropped silently,
+// and the acknowledgement after it would lose the work.
+func retryID(k execution.Key, failures int) string { return fmt.Sprintf("%s:r%d", k, failures) }
+
+// backoff is exponential with full jitter.
+func (c *Consumer) backoff(failures int) time.Duration {
+	ceiling := c.cfg.BackoffCap
+	if shift := max(failures-1, 0); shift < 32 {
+		ceiling = min(ceiling, c.cfg.BackoffBase<<shift)
+	}
+	return max(rand.N(max(ceiling, 1)), 10*time.Millisecond) //nolint:gosec // jitter, not a secret
+}
+
+// moverSlots is how many due retries are moved at once.
+const moverSlots = 8
+
+// move puts a retry whose time has come back on the queue.
+func (c *Consumer) move(ctx context.Context, msg jetstream.Msg) {
+	c.wheel.add(msg)
+	defer c.wheel.remove(msg)
+	if err := c.tryMove(ctx, msg); err != nil {
+		// A full queue is back-pressure: the retry waits here as long as it must.
+		zerolog.Ctx(ctx).Warn().Err(err).Str("subject", msg.Subject()).Msg("due retry not moved")
+		_ = msg.NakWithDelay(time.Second)
+	}
+}
+
+func (c *Consumer) tryMove(ctx context.Context, msg jetstream.Msg) error {
+	m, err := read(msg)
+	if err != nil {
+		return c.settle(ctx, m, execution.Outcome{}, err)
+	}
+	k := m.request.Key()
+	failures, err := strconv.Atoi(msg.Headers().Get(headerAttempt))
+	if err != nil {
+		return fmt.Errorf("header %s: %w", headerAttempt, err)
+	}
+	if _, err := c.js.PublishMsg(ctx, m.copyOf(bus.SubjectExec(k.Mailbox, k.ID)), jetstream.WithMsgID(retryID(k, failures))); err != nil {
+		return fmt.Errorf("requeue %s: %w", k, err)
+	}
+	return msg.DoubleAck(ctx)
+}
+
+// deadLetter stores the message as it came, with why, and waits for the server.
+func (c *Consumer) deadLetter(ctx context.Context, m message, subject, id string, attempts int, cause *fault.Error) error {
+	letter := nats.NewMsg(subject)
+	letter.Data = m.Data()
+	for name, value := range map[string]string{
+		"Sage-Code": string(cause.Code), "Sage-Reason": headerText(cause.Error()), "Sage-Attempts": strconv.Itoa(attempts),
+		"Sage-Subject": m.Subject(), "Sage-Stream": m.meta.Stream,
+		"Sage-Sequence": strconv.FormatUint(m.meta.Sequence.Stream, 10),
+		headerEnqueued:  m.meta.Timestamp.UTC().Format(time.RFC3339Nano),
+	} {
+		letter.Header.Set(name, value)
+	}
+	if _, err := c.js.PublishMsg(ctx, letter, jetstream.WithMsgID(id)); err != nil {
+		return fmt.Errorf("dead letter %s: %w", subject, err)
+	}
+	return nil
+}
+
+// headerText makes text fit for a header, which ends at a line break.
+func headerText(text string) string {
+	const limit = 4 << 10
+	text = strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text)
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "") + "…"
+	}
+	return text
+}

@@ -34,7 +34,11 @@ type dir struct {
 func openDir(loc location) (*dir, error) {
 	op := operation{name: "open", key: ".", store: loc.String()}
 	name := filepath.FromSlash(loc.path)
-	if err := mkdirDurably(name); err != nil {
+	err := mkdirDurably(name)
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return nil, invalidURL("%q names no directory: %w", loc, err)
+	case err != nil:
 		return nil, op.fileFault(err)
 	}
 	root, err := os.OpenRoot(name)
@@ -50,7 +54,11 @@ func mkdirDurably(name string) error {
 	err := os.Mkdir(name, dirMode)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return nil
+		info, err := os.Stat(name)
+		if err == nil && !info.IsDir() {
+			err = &fs.PathError{Op: "open", Path: name, Err: syscall.ENOTDIR}
+		}
+		return err
 	case errors.Is(err, fs.ErrNotExist) && filepath.Dir(name) != name:
 		if err := mkdirDurably(filepath.Dir(name)); err != nil {
 			return err
@@ -112,7 +120,7 @@ func (d *dir) Sync(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	parent, err := d.root.OpenRoot(path.Dir(key))
+	parent, err := openDirectory(d.root, path.Dir(key))
 	if err != nil {
 		return op.missingOr(err)
 	}
@@ -131,7 +139,7 @@ func (d *dir) Delete(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	parent, err := d.root.OpenRoot(path.Dir(key))
+	parent, err := openDirectory(d.root, path.Dir(key))
 	if err != nil {
 		return ignoreNotFound(op.missingOr(err))
 	}
@@ -187,6 +195,8 @@ func (op operation) fileFault(err error) error {
 		return op.full(err)
 	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS):
 		return op.denied(err).Advise("let this process's user read and write the directory")
+	case errors.Is(err, fs.ErrNotExist):
+		return op.fail(CodeMissing, err).Advise("restore the store's directory, or mount it again")
 	case errors.Is(err, syscall.ENOTDIR):
 		return op.fail(CodeKeyConflict, err).
 			Expecting("a directory at every element before the last").

@@ -42,7 +42,7 @@ type walker struct {
 // dir walks the directory name, which is empty or ends in a slash, and reports
 // whether to go on.
 func (w *walker) dir(name string) bool {
-	r, err := w.root.OpenRoot(path.Clean(name))
+	r, err := openDirectory(w.root, path.Clean(name))
 	if err != nil {
 		return w.skipOr(w.op.missingOr(err))
 	}

@@ -110,7 +110,7 @@ func (d *dir) openParent(key string) (*os.Root, error) {
 	if err := d.durable.ensure(d.root, name); err != nil {
 		return nil, err
 	}
-	parent, err := d.root.OpenRoot(name)
+	parent, err := openDirectory(d.root, name)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return parent, err
 	}
@@ -119,7 +119,20 @@ func (d *dir) openParent(key string) (*os.Root, error) {
 	if err := d.durable.ensure(d.root, name); err != nil {
 		return nil, err
 	}
-	return d.root.OpenRoot(name)
+	return openDirectory(d.root, name)
+}
+
+// openDirectory opens a directory below r. Unlike OpenRoot it says ENOTDIR, not
+// an error without a name, of what is none.
+func openDirectory(r *os.Root, name string) (*os.Root, error) {
+	sub, err := r.OpenRoot(name)
+	if err == nil {
+		return sub, nil
+	}
+	if info, statErr := r.Stat(name); statErr == nil && !info.IsDir() {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: syscall.ENOTDIR}
+	}
+	return nil, err
 }
 
 func syncDir(r *os.Root) error {
@@ -154,7 +167,7 @@ func (d *durableDirs) ensure(root *os.Root, name string) error {
 	if err := root.Mkdir(name, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	parent, err := root.OpenRoot(above)
+	parent, err := openDirectory(root, above)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ type bucket struct {
 	client  *s3.Client
 	uploads *transfermanager.Client
 	loc     location
+	url     string
 	base    string // what precedes every key: empty, or the prefix and a slash
 }
 
@@ -73,7 +74,7 @@ func openS3(ctx context.Context, loc location) (*bucket, error) {
 }
 
 func newBucket(cfg aws.Config, loc location) *bucket {
-	b := &bucket{loc: loc}
+	b := &bucket{loc: loc, url: loc.String()}
 	if loc.prefix != "" {
 		b.base = loc.prefix + "/"
 	}
@@ -92,7 +93,7 @@ func newBucket(cfg aws.Config, loc location) *bucket {
 	return b
 }
 
-func (b *bucket) URL() string { return b.loc.String() }
+func (b *bucket) URL() string { return b.url }
 
 func (b *bucket) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	op, name, err := b.begin(ctx, "get", key)
@@ -182,7 +183,7 @@ func (b *bucket) List(ctx context.Context, prefix string) iter.Seq2[Info, error]
 			yield(Info{}, err)
 			return
 		}
-		op := operation{ctx: ctx, name: "list", key: prefix, store: b.URL()}
+		op := operation{ctx: ctx, name: "list", key: prefix, store: b.url}
 		pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{
 			Bucket: &b.loc.bucket, Prefix: aws.String(b.base + prefix),
 		})
@@ -228,7 +229,7 @@ func (b *bucket) Delete(ctx context.Context, key string) error {
 // begin checks what every method checks first and returns the object's name in
 // the bucket.
 func (b *bucket) begin(ctx context.Context, name, key string) (operation, string, error) {
-	op := operation{ctx: ctx, name: name, key: key, store: b.URL()}
+	op := operation{ctx: ctx, name: name, key: key, store: b.url}
 	if err := checkKey(key); err != nil {
 		return op, "", err
 	}

@@ -1,0 +1,43 @@
+package storage_test
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/storage"
+)
+
+func TestDirFull(t *testing.T) {
+	root := t.TempDir()
+	if err := syscall.Mount("none", root, "tmpfs", 0, "size=1m"); errors.Is(err, syscall.EPERM) {
+		t.Skip("needs the right to mount a small file system")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(root, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	s := open(t, fileURL(root))
+	put(t, s, "k", "old")
+	if _, err := s.Put(t.Context(), "k", zeros{}); fault.CodeOf(err) != storage.CodeFull || fault.IsPermanent(err) {
+		t.Errorf("Put = %v, want a retryable %s", err, storage.CodeFull)
+	}
+	if err := s.Create(t.Context(), "c", make([]byte, 2<<20)); fault.CodeOf(err) != storage.CodeFull {
+		t.Errorf("Create = %v, want %s", err, storage.CodeFull)
+	}
+	if got := read(t, s, "k"); got != "old" {
+		t.Errorf("object is %.20q, want the old one", got)
+	}
+	if diff := cmp.Diff([]string{"k"}, names(t, root)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+	if err := s.Create(t.Context(), "c", []byte("x")); err != nil {
+		t.Errorf("Create after space was freed = %v", err)
+	}
+}

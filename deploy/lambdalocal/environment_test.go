@@ -1,0 +1,114 @@
+package lambdalocal_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sagefleet/sagefleet/deploy/lambdalocal"
+)
+
+func TestWarmReuse(t *testing.T) {
+	t.Parallel()
+	service, client := start(t, lambdalocal.Config{})
+	first := must(t, client, order{})
+	for range 10 {
+		if r := must(t, client, order{}); r.PID != first.PID || r.Request == first.Request {
+			t.Fatalf("process %d, request %s after %d, %s", r.PID, r.Request, first.PID, first.Request)
+		}
+	}
+	if stats := service.Stats(); stats.ColdStarts != 1 || stats.Invocations != 11 || stats.MaxConcurrent != 1 {
+		t.Errorf("%+v", stats)
+	}
+}
+
+func TestScaleOut(t *testing.T) {
+	t.Parallel()
+	service, client := start(t, lambdalocal.Config{})
+	const n = 8
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() { invoke(t, client, order{Do: "sleep", For: 500 * time.Millisecond}) })
+	}
+	wg.Wait()
+	stats := service.Stats()
+	if stats.ColdStarts != n || stats.MaxConcurrent != n || stats.Environments != n || stats.Errors != 0 {
+		t.Errorf("%+v", stats)
+	}
+}
+
+func TestKeepAlive(t *testing.T) {
+	t.Parallel()
+	service, client := start(t, lambdalocal.Config{KeepAlive: 200 * time.Millisecond})
+	first := must(t, client, order{})
+	eventually(t, "the environment expires", func() bool { return service.Stats().Environments == 0 })
+	if r := must(t, client, order{}); r.PID == first.PID {
+		t.Error("an expired environment answered")
+	}
+	if stats := service.Stats(); stats.ColdStarts != 2 || stats.Errors != 0 {
+		t.Errorf("%+v", stats)
+	}
+}
+
+// TestEnvironmentDiesIdle: a process that dies between two invocations costs a
+// cold start and nothing else.
+func TestEnvironmentDiesIdle(t *testing.T) {
+	t.Parallel()
+	service, client := start(t, lambdalocal.Config{})
+	first := must(t, client, order{})
+	if err := syscall.Kill(first.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its end is noticed", func() bool { return service.Stats().Environments == 0 })
+	must(t, client, order{})
+	if stats := service.Stats(); stats.ColdStarts != 2 || stats.Errors != 0 {
+		t.Errorf("%+v", stats)
+	}
+}
+
+// TestNothingOutlivesRun: neither an environment in the middle of its work, nor
+// an idle one, nor what one has started.
+func TestNothingOutlivesRun(t *testing.T) {
+	t.Parallel()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := lambdalocal.Listen(lambdalocal.Config{Command: []string{exe}, Env: []string{"PATH=" + os.Getenv("PATH")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- service.Run(ctx) }()
+
+	client := newClient(t, service.URL())
+	pids := []int{must(t, client, order{Do: "spawn"}).PID, must(t, client, order{}).PID}
+	var busy sync.WaitGroup
+	busy.Go(func() { invoke(t, client, order{Do: "sleep", For: time.Minute}) })
+	eventually(t, "it is busy", func() bool { return service.Stats().Concurrent == 1 })
+
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	busy.Wait()
+	for _, pid := range pids {
+		eventually(t, "a process is gone", func() bool { return syscall.Kill(pid, 0) != nil || isZombie(pid) })
+	}
+	if _, err := invoke(t, client, order{}); err == nil {
+		t.Error("answers after Run")
+	}
+}
+
+// isZombie reports whether the process has ended and only its parent, which may
+// be an init that doesn't reap, has not noticed.
+func isZombie(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && bytes.Contains(stat, []byte(") Z "))
+}

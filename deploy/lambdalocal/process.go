@@ -1,0 +1,154 @@
+package lambdalocal
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+)
+
+// outputGrace is how long a dead process's output is read when a descendant
+// that left the process group still holds it open.
+const outputGrace = 100 * time.Millisecond
+
+// process is one bootstrap and everything it starts.
+type process struct {
+	cmd    *exec.Cmd
+	output *output
+	exited chan struct{} // closed after the process ended and its output was read
+	onExit func()        // called just before
+
+	mu     sync.Mutex
+	reaped bool // the pid may belong to another process now
+}
+
+func newProcess(cfg Config, variables []string, logs io.Writer, onExit func()) *process {
+	cmd := exec.Command(cfg.Command[0], cfg.Command[1:]...)
+	cmd.Dir = cfg.Dir
+	cmd.Env = variables
+	isolate(cmd)
+	return &process{
+		cmd: cmd, output: &output{forward: logs, buf: make([]byte, maxTail)},
+		exited: make(chan struct{}), onExit: onExit,
+	}
+}
+
+// start starts the process. Its end is awaited in the background.
+func (p *process) start() error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	p.cmd.Stdout, p.cmd.Stderr = w, w
+	err = p.cmd.Start()
+	w.Close() // the child has its own
+	if err != nil {
+		r.Close()
+		return err
+	}
+	p.output.pipe = r
+	go p.wait()
+	return nil
+}
+
+func (p *process) wait() {
+	var reading sync.WaitGroup
+	reading.Go(p.output.read)
+	p.cmd.Wait() // the state says how it ended
+	p.kill()     // what it leaves behind
+	p.mu.Lock()
+	p.reaped = true
+	p.mu.Unlock()
+	p.output.pipe.SetReadDeadline(time.Now().Add(outputGrace))
+	reading.Wait()
+	p.output.pipe.Close()
+	p.onExit()
+	close(p.exited)
+}
+
+// kill ends the process and its group. It does not wait.
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		killGroup(p.cmd.Process)
+	}
+}
+
+func (p *process) hasExited() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// abandon says that the process could not be started.
+func (p *process) abandon() { close(p.exited) }
+
+// peakMemory is the most memory the process used, in bytes, or 0 when that is
+// not known.
+func (p *process) peakMemory() int64 {
+	if p.cmd.Process == nil {
+		return 0
+	}
+	if p.hasExited() {
+		return peakMemoryOf(p.cmd.ProcessState)
+	}
+	return peakMemory(p.cmd.Process.Pid)
+}
+
+// ending says how the process ended, as Lambda words it.
+func (p *process) ending() string {
+	<-p.exited
+	if state := p.cmd.ProcessState; !state.Success() {
+		return fmt.Sprintf("Runtime exited with error: %v", state)
+	}
+	return "Runtime exited without providing a reason"
+}
+
+// output keeps the end of what a process writes, and passes all of it on.
+type output struct {
+	pipe    *os.File
+	forward io.Writer
+
+	mu   sync.Mutex
+	buf  []byte
+	tail []byte
+}
+
+const maxTail = 4 << 10 // bytes that LogType=Tail returns
+
+// append adds what the process, or the platform, has written.
+func (o *output) append(p []byte) {
+	o.forward.Write(p) // a log that can't be written stops nothing
+	o.tail = append(o.tail, p...)
+	if extra := len(o.tail) - maxTail; extra > 0 {
+		o.tail = append(o.tail[:0], o.tail[extra:]...)
+	}
+}
+
+// printf adds a line of the platform's own, after all that the process wrote.
+func (o *output) printf(format string, args ...any) {
+	o.drain()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.append(fmt.Appendf(nil, format, args...))
+}
+
+// reset forgets the tail: another invocation begins.
+func (o *output) reset() {
+	o.drain()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tail = o.tail[:0]
+}
+
+func (o *output) last() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return append([]byte(nil), o.tail...)
+}

@@ -2,6 +2,11 @@ package storage_test
 
 import (
 	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -39,5 +44,34 @@ func TestDirFull(t *testing.T) {
 	}
 	if err := s.Create(t.Context(), "c", []byte("x")); err != nil {
 		t.Errorf("Create after space was freed = %v", err)
+	}
+}
+
+// No test can cut the power, but the system calls that survive it can be seen in
+// order: a winner and a loser each sync the file before its name and the
+// directory after it, and each first syncs the directory above.
+func TestDirCreateSyncs(t *testing.T) {
+	t.Parallel()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("needs strace")
+	}
+	trace := filepath.Join(t.TempDir(), "trace")
+	traced := exec.CommandContext(t.Context(), strace, "-f", "-o", trace, "-e", "trace=fsync,linkat",
+		os.Args[0], "-test.run=^TestDirShared$")
+	if out, err := traced.CombinedOutput(); err != nil {
+		t.Skipf("needs the right to trace a process: %v: %s", err, out)
+	}
+	calls, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, call := range regexp.MustCompile(`\b(fsync|linkat)\(`).FindAllSubmatch(calls, -1) {
+		got = append(got, string(call[1]))
+	}
+	create := []string{"fsync", "fsync", "linkat", "fsync"}
+	if diff := cmp.Diff(slices.Repeat(create, 2), got); diff != "" {
+		t.Errorf("system calls (-want +got):\n%s", diff)
 	}
 }

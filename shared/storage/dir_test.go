@@ -143,8 +143,8 @@ func TestDirSurvivesRemovedDirectories(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	s := open(t, fileURL(root))
-	for range 2 {
-		if err := s.Create(t.Context(), "a/b/c", []byte("x")); err != nil {
+	for _, key := range []string{"a/b/c", "a/b/c", "a/d/e/f", "a/b/c"} {
+		if err := s.Create(t.Context(), key, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.RemoveAll(filepath.Join(root, "a")); err != nil {

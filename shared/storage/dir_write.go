@@ -106,16 +106,16 @@ func writeFile(r *os.Root, name string, data io.Reader) error {
 
 // openParent opens the directory of key, having made it durable.
 func (d *dir) openParent(key string) (*os.Root, error) {
-	name := path.Dir(key)
-	if err := d.durable.ensure(d.root, name); err != nil {
-		return nil, err
+	parent, err := d.openDurable(path.Dir(key))
+	if errors.Is(err, fs.ErrNotExist) {
+		// Someone removed a directory that was known.
+		d.durable.forget()
+		parent, err = d.openDurable(path.Dir(key))
 	}
-	parent, err := openDirectory(d.root, name)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return parent, err
-	}
-	// Someone removed a directory that was known.
-	d.durable.forget()
+	return parent, err
+}
+
+func (d *dir) openDurable(name string) (*os.Root, error) {
 	if err := d.durable.ensure(d.root, name); err != nil {
 		return nil, err
 	}

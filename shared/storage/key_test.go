@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,6 +13,64 @@ import (
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/storage"
 )
+
+var badKeys = map[string]string{
+	"empty":              "",
+	"parent":             "..",
+	"traversal":          "a/../../b",
+	"traversal at start": "../b",
+	"this":               "a/./b",
+	"absolute":           "/etc/passwd",
+	"trailing slash":     "a/",
+	"empty element":      "a//b",
+	"NUL":                "a\x00b",
+	"newline":            "a\nb",
+	"C1 control":         "a\u0085b",
+	"not UTF-8":          "a\xffb",
+	"too long":           strings.Repeat("a/", 512) + "ab",
+	"element too long":   strings.Repeat("a", 256),
+	"temporary":          "a/.sagefleet-tmp-1",
+}
+
+func testKeys(t *testing.T, s storage.Store) {
+	ctx := t.Context()
+	for name, key := range badKeys {
+		_, getErr := s.Get(ctx, key)
+		_, putErr := s.Put(ctx, key, strings.NewReader("x"))
+		_, statErr := s.Stat(ctx, key)
+		for method, err := range map[string]error{
+			"Get": getErr, "Put": putErr, "Stat": statErr,
+			"Create": s.Create(ctx, key, nil), "Sync": s.Sync(ctx, key), "Delete": s.Delete(ctx, key),
+		} {
+			if fault.CodeOf(err) != storage.CodeKeyInvalid || !fault.IsPermanent(err) {
+				t.Errorf("%s: %s = %v, want a permanent %s", name, method, err, storage.CodeKeyInvalid)
+			}
+		}
+	}
+	for name, prefix := range map[string]string{"traversal": "../", "inside": "a/../b", "NUL": "\x00", "absolute": "/"} {
+		for _, err := range s.List(ctx, prefix) {
+			if fault.CodeOf(err) != storage.CodeKeyInvalid {
+				t.Errorf("%s: List(%q) = %v, want %s", name, prefix, err, storage.CodeKeyInvalid)
+			}
+		}
+	}
+	for name, key := range map[string]string{
+		"longest element": strings.Repeat("é", 127) + "a",
+		"dots":            "...",
+		"hidden":          ".a/..b",
+		"spaces":          " / ",
+		"backslash":       `a\..\b`,
+		"NFC":             "\u00e9",
+		"NFD":             "e\u0301",
+		"right to left":   "\u202egnp.exe",
+		"device":          "CON",
+	} {
+		put(t, s, key, name)
+		if got := read(t, s, key); got != name {
+			t.Errorf("%s: Get = %q", name, got)
+		}
+	}
+}
 
 // Whatever the key, an object lands below the root, at the path that is its key,
 // and is listed as it was named; or the key is refused and nothing is touched.

@@ -1,7 +1,6 @@
 package storage_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,35 +16,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/storage"
 )
-
-func TestMain(m *testing.M) {
-	// For the SDK's default chain, which must not ask this machine for more.
-	for name, value := range map[string]string{
-		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-		"AWS_EC2_METADATA_DISABLED": "true",
-		"AWS_CONFIG_FILE":           os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
-	} {
-		os.Setenv(name, value)
-	}
-	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"} {
-		os.Unsetenv(name)
-	}
-	goleak.VerifyTestMain(m)
-}
-
-func open(t testing.TB, rawURL string) storage.Store {
-	t.Helper()
-	s, err := storage.Open(t.Context(), rawURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
 
 // testStore is what every Store must do. open returns an empty one.
 func testStore(t *testing.T, open func(t *testing.T) storage.Store) {
@@ -326,64 +298,6 @@ func testDelete(t *testing.T, s storage.Store) {
 	}
 }
 
-var badKeys = map[string]string{
-	"empty":              "",
-	"parent":             "..",
-	"traversal":          "a/../../b",
-	"traversal at start": "../b",
-	"this":               "a/./b",
-	"absolute":           "/etc/passwd",
-	"trailing slash":     "a/",
-	"empty element":      "a//b",
-	"NUL":                "a\x00b",
-	"newline":            "a\nb",
-	"C1 control":         "a\u0085b",
-	"not UTF-8":          "a\xffb",
-	"too long":           strings.Repeat("a/", 512) + "ab",
-	"element too long":   strings.Repeat("a", 256),
-	"temporary":          "a/.sagefleet-tmp-1",
-}
-
-func testKeys(t *testing.T, s storage.Store) {
-	ctx := t.Context()
-	for name, key := range badKeys {
-		_, getErr := s.Get(ctx, key)
-		_, putErr := s.Put(ctx, key, strings.NewReader("x"))
-		_, statErr := s.Stat(ctx, key)
-		for method, err := range map[string]error{
-			"Get": getErr, "Put": putErr, "Stat": statErr,
-			"Create": s.Create(ctx, key, nil), "Sync": s.Sync(ctx, key), "Delete": s.Delete(ctx, key),
-		} {
-			if fault.CodeOf(err) != storage.CodeKeyInvalid || !fault.IsPermanent(err) {
-				t.Errorf("%s: %s = %v, want a permanent %s", name, method, err, storage.CodeKeyInvalid)
-			}
-		}
-	}
-	for name, prefix := range map[string]string{"traversal": "../", "inside": "a/../b", "NUL": "\x00", "absolute": "/"} {
-		for _, err := range s.List(ctx, prefix) {
-			if fault.CodeOf(err) != storage.CodeKeyInvalid {
-				t.Errorf("%s: List(%q) = %v, want %s", name, prefix, err, storage.CodeKeyInvalid)
-			}
-		}
-	}
-	for name, key := range map[string]string{
-		"longest element": strings.Repeat("é", 127) + "a",
-		"dots":            "...",
-		"hidden":          ".a/..b",
-		"spaces":          " / ",
-		"backslash":       `a\..\b`,
-		"NFC":             "\u00e9",
-		"NFD":             "e\u0301",
-		"right to left":   "\u202egnp.exe",
-		"device":          "CON",
-	} {
-		put(t, s, key, name)
-		if got := read(t, s, key); got != name {
-			t.Errorf("%s: Get = %q", name, got)
-		}
-	}
-}
-
 func testCancelled(t *testing.T, s storage.Store) {
 	put(t, s, "k", "x")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -433,77 +347,4 @@ func testURL(t *testing.T, s storage.Store) {
 	if got := read(t, again, "k"); got != "x" {
 		t.Errorf("Get = %q", got)
 	}
-}
-
-// testMemory puts an endless-looking object and fails when the heap grows with
-// it. It must not run beside other tests, whose memory it would count.
-func testMemory(t *testing.T, s storage.Store, size int64, limit uint64) {
-	var stats runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&stats)
-	before, peak := stats.HeapAlloc, uint64(0)
-	var reads int
-	sample := readerFunc(func(p []byte) (int, error) {
-		if reads++; reads%64 == 0 {
-			runtime.GC()
-			runtime.ReadMemStats(&stats)
-			peak = max(peak, stats.HeapAlloc)
-		}
-		return zeros{}.Read(p)
-	})
-	if _, err := s.Put(t.Context(), "big", io.LimitReader(sample, size)); err != nil {
-		t.Fatal(err)
-	}
-	if peak == 0 || peak > before+limit {
-		t.Errorf("heap peaked at %d bytes over %d for an object of %d, want at most %d more", peak, before, size, limit)
-	}
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
-}
-
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
-
-func put(t testing.TB, s storage.Store, key, data string) {
-	t.Helper()
-	if _, err := s.Put(t.Context(), key, strings.NewReader(data)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func read(t testing.TB, s storage.Store, key string) string {
-	t.Helper()
-	r, err := s.Get(t.Context(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	var b bytes.Buffer
-	if _, err := b.ReadFrom(r); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
-
-func list(t testing.TB, s storage.Store, prefix string) []string {
-	t.Helper()
-	var keys []string
-	for info, err := range s.List(t.Context(), prefix) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		keys = append(keys, info.Key)
-	}
-	return keys
-}
-
-func sum(data []byte) string {
-	h := sha256.Sum256(data)
-	return hex.EncodeToString(h[:])
 }

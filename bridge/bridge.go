@@ -1,0 +1,124 @@
+// Package bridge takes executions that wait too long off the queue and has AWS
+// Lambda carry them out.
+//
+// It does not poll to decide: the server hands it a message only while the
+// policy's minimum waits. While the Lambda works, the bridge holds the message
+// and the lock, and it settles by the outcome that stands afterwards.
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+	"github.com/shirou/gopsutil/v4/cpu"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sagefleet/sagefleet/bridge/overflow"
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/guard"
+	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/queue"
+	"github.com/sagefleet/sagefleet/shared/storage"
+)
+
+// Config is everything a bridge can be told besides how to reach the Lambda.
+type Config struct {
+	// Pending is how many executions may wait before more are forwarded.
+	Pending int `env:"OVERFLOW_PENDING" envDefault:"3"`
+	// CPU is how busy, in percent, this host's cores may be before anything that
+	// waits is forwarded; 0 turns that rule off.
+	CPU float64 `env:"OVERFLOW_CPU" envDefault:"80"`
+	// Slots is how many invocations may be under way at once.
+	Slots int `env:"BRIDGE_SLOTS" envDefault:"100"`
+	// Drain is how long invocations under way may take after the end was asked for.
+	Drain time.Duration `env:"BRIDGE_DRAIN" envDefault:"25s"`
+
+	BackoffBase time.Duration `env:"BACKOFF_BASE" envDefault:"1s"`
+	BackoffCap  time.Duration `env:"BACKOFF_CAP" envDefault:"5m"`
+
+	Guard guard.Config
+}
+
+// Bridge forwards overflow.
+type Bridge struct {
+	consumer *queue.Consumer
+	guard    *guard.Guard
+	policy   overflow.Policy
+	useCPU   bool
+}
+
+// New returns a Bridge called host whose executions remote carries out. It opens
+// the fleet's buckets and starts nothing.
+func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fleet bus.Config,
+	remote execution.Executor, host string, cfg Config) (*Bridge, error) {
+	who := guard.Identity{Executor: execution.OnLambda, Host: host}
+	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), remote, who, cfg.Guard)
+	if err != nil {
+		return nil, fmt.Errorf("open bridge: %w", err)
+	}
+	consumer := queue.NewOverflow(js, fleet.AckWait, queue.Config{Slots: cfg.Slots, Drain: cfg.Drain,
+		BackoffBase: cfg.BackoffBase, BackoffCap: cfg.BackoffCap})
+	return &Bridge{consumer: consumer, guard: g, useCPU: cfg.CPU > 0,
+		policy: overflow.Threshold{Pending: cfg.Pending, CPU: cfg.CPU}}, nil
+}
+
+// Run forwards until ctx ends and then drains.
+func (b *Bridge) Run(ctx context.Context) error {
+	zerolog.Ctx(ctx).Info().Msg("bridge watches the backlog")
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return b.consumer.Run(ctx, b.guard) })
+	group.Go(func() error { return b.steer(ctx) })
+	return group.Wait()
+}
+
+// steer sets the tap as the policy says, each second.
+func (b *Bridge) steer(ctx context.Context) error {
+	var load cpuAverage
+	var last overflow.Decision
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		var signals overflow.Signals
+		if b.useCPU {
+			signals.CPU = load.sample(ctx)
+		}
+		if d := b.policy.Decide(signals); d.MinPending != last.MinPending {
+			zerolog.Ctx(ctx).Info().Int("min_pending", d.MinPending).Str("reason", d.Reason).Msg("overflow threshold")
+			b.consumer.Tap(d.MinPending)
+			last = d
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// cpuAverage is the use of all cores over the last five samples.
+type cpuAverage struct {
+	samples [5]float64
+	n       int
+}
+
+// sample measures since the last call and returns the average in percent. The
+// first call has nothing to measure from, and counts as idle.
+func (a *cpuAverage) sample(ctx context.Context) float64 {
+	used, err := cpu.PercentWithContext(ctx, 0, false)
+	if err != nil || len(used) == 0 {
+		return 0 // a host that can't be measured doesn't offload on CPU
+	}
+	if a.n > 0 {
+		a.samples[a.n%len(a.samples)] = used[0]
+	}
+	a.n++
+	var sum float64
+	for _, s := range a.samples {
+		sum += s
+	}
+	return sum / float64(len(a.samples))
+}

@@ -1,0 +1,187 @@
+// Package producer is the way in: it stores the files of an execution and
+// publishes the request, idempotently.
+package producer
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/queue"
+	"github.com/sagefleet/sagefleet/shared/storage"
+)
+
+// Submission is what somebody wants executed.
+type Submission struct {
+	Mailbox  string
+	ID       string // made up when empty; give it to make a repetition harmless
+	Sender   string
+	Method   string
+	Class    string
+	Deadline time.Time
+	Config   []byte // the SAGE configuration's YAML
+	Files    []File
+}
+
+// File is one input. Open is called twice: the name under which it is stored is
+// made of its content, so that an interrupted submission can be repeated.
+type File struct {
+	Name string
+	Open func() (io.ReadCloser, error)
+}
+
+// Producer submits executions.
+type Producer struct {
+	js      jetstream.JetStream
+	objects storage.Store
+}
+
+// New returns a Producer that stores in objects and publishes on js.
+func New(js jetstream.JetStream, objects storage.Store) *Producer {
+	return &Producer{js: js, objects: objects}
+}
+
+// NewID makes up an execution id: the time, so that ids sort, and chance.
+func NewID() string {
+	return time.Now().UTC().Format("20060102T150405") + "-" + strings.ToLower(rand.Text()[:10])
+}
+
+// InputPrefix is where the inputs of an execution are stored.
+func InputPrefix(mailbox, id string) string { return path.Join("inputs", mailbox, id) }
+
+// Submit stores the files of s and publishes the request. When it returns nil the
+// execution is accepted. Repeating it with the same id and content is harmless;
+// with another content it is a CONFLICT.
+func (p *Producer) Submit(ctx context.Context, s Submission) (execution.Request, error) {
+	r, err := p.Store(ctx, s)
+	if err != nil {
+		return r, err
+	}
+	return r, queue.Publish(ctx, p.js, r)
+}
+
+// Store does all of Submit but the publishing.
+func (p *Producer) Store(ctx context.Context, s Submission) (execution.Request, error) {
+	if s.ID == "" {
+		s.ID = NewID()
+	}
+	r := execution.Request{ID: s.ID, Mailbox: s.Mailbox, Sender: s.Sender, Method: s.Method, Class: s.Class, Deadline: s.Deadline}
+	if err := r.Key().Validate(); err != nil { // before the names become paths
+		return r, err
+	}
+	var err error
+	if r.Config, err = p.storeConfig(ctx, r, s.Config); err != nil {
+		return r, err
+	}
+	for _, f := range s.Files {
+		in, err := p.storeFile(ctx, r, f)
+		if err != nil {
+			return r, fmt.Errorf("store %s: %w", f.Name, err)
+		}
+		r.Inputs = append(r.Inputs, in)
+	}
+	if err := r.Validate(); err != nil {
+		return r, err
+	}
+	return r, p.claim(ctx, r)
+}
+
+func (p *Producer) storeConfig(ctx context.Context, r execution.Request, text []byte) (execution.Config, error) {
+	if len(text) <= execution.MaxInlineConfig {
+		return execution.Config{Text: string(text)}, nil
+	}
+	in, err := p.storeFile(ctx, r, File{Name: "input.yaml", Open: func() (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(string(text))), nil
+	}})
+	if err != nil {
+		return execution.Config{}, fmt.Errorf("store the configuration: %w", err)
+	}
+	return execution.Config{URI: in.URI, SHA256: in.SHA256}, nil
+}
+
+func (p *Producer) storeFile(ctx context.Context, r execution.Request, f File) (execution.Input, error) {
+	in := execution.Input{Filename: f.Name}
+	sum, size, err := hashFile(f)
+	if err != nil {
+		return in, err
+	}
+	key := path.Join(InputPrefix(r.Mailbox, r.ID), sum)
+	in.URI, in.SHA256, in.Size = storage.Join(p.objects.URL(), key), sum, &size
+	if info, err := p.objects.Stat(ctx, key); err == nil && info.Size == size {
+		return in, nil // an earlier try got this far
+	}
+	body, err := f.Open()
+	if err != nil {
+		return in, err
+	}
+	defer func() { _ = body.Close() }()
+	info, err := p.objects.Put(ctx, key, body)
+	if err != nil {
+		return in, err
+	}
+	if info.SHA256 != sum {
+		return in, fault.New("INPUT_CHANGED", "%s changed while it was stored", f.Name).
+			Expecting("a complete file").Advise("submit it when nobody writes to it any more")
+	}
+	return in, nil
+}
+
+func hashFile(f File) (sum string, size int64, err error) {
+	body, err := f.Open()
+	if err != nil {
+		return "", 0, err
+	}
+	defer func() { _ = body.Close() }()
+	h := sha256.New()
+	if size, err = io.Copy(h, body); err != nil {
+		return "", 0, err
+	}
+	return hex.EncodeToString(h.Sum(nil)), size, nil
+}
+
+// claim stores the request itself, write-once: it makes the id this content's, and
+// keeps the bytes for whoever has to publish it again.
+func (p *Producer) claim(ctx context.Context, r execution.Request) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	key := path.Join(InputPrefix(r.Mailbox, r.ID), "request.json")
+	created := p.objects.Create(ctx, key, data)
+	if created == nil {
+		return nil
+	}
+	stored, err := ReadRequest(ctx, p.objects, r.Mailbox, r.ID)
+	switch {
+	case err != nil:
+		return fmt.Errorf("store the request: %w", errors.Join(created, err))
+	case stored.Digest() != r.Digest():
+		return fault.New(execution.CodeConflict, "execution %s of mailbox %s was submitted with other content", r.ID, r.Mailbox).
+			Expecting("the same configuration and files under the same id").Advise("submit under another id").Permanent()
+	}
+	return nil
+}
+
+// ReadRequest returns the request that was stored by Submit, or an error that
+// wraps storage.ErrNotFound when it was published by other means.
+func ReadRequest(ctx context.Context, objects storage.Store, mailbox, id string) (execution.Request, error) {
+	var r execution.Request
+	body, err := objects.Get(ctx, path.Join(InputPrefix(mailbox, id), "request.json"))
+	if err != nil {
+		return r, err
+	}
+	defer func() { _ = body.Close() }()
+	return r, json.NewDecoder(body).Decode(&r)
+}

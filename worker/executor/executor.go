@@ -1,0 +1,119 @@
+// Package executor does the work of one execution: it fetches the files, has
+// them processed, and commits the outcome.
+//
+// It is the same on a worker and in a Lambda, and needs no NATS: everything it
+// reads and writes is in storage.
+package executor
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/worker/processor"
+)
+
+// Config says what an executor may read and how it reports.
+type Config struct {
+	// InputPrefixes are the URI prefixes that files may be read from; {mailbox}
+	// stands for the execution's own. The default is the fleet's own storage,
+	// under inputs/{mailbox}/.
+	InputPrefixes []string `env:"INPUT_PREFIXES"`
+	// Scratch is where files are put while they are worked on.
+	Scratch  string `env:"SCRATCH_DIR"`
+	Language string `env:"REPORT_LANGUAGE" envDefault:"es"`
+	// MaxInputBytes bounds one input file.
+	MaxInputBytes int64 `env:"MAX_INPUT_BYTES" envDefault:"21474836480"`
+}
+
+// Processor puts files through a configuration.
+type Processor interface {
+	Process(context.Context, processor.Job) (processor.Result, error)
+}
+
+// Executor carries out executions on this machine.
+type Executor struct {
+	objects   storage.Store
+	outcomes  *outcome.Store
+	processor Processor
+	name      string // execution.OnWorker or OnLambda
+	host      string
+	cfg       Config
+}
+
+// New returns an Executor named name on host that keeps everything in objects.
+func New(objects storage.Store, p Processor, name, host string, cfg Config) *Executor {
+	if len(cfg.InputPrefixes) == 0 {
+		cfg.InputPrefixes = []string{storage.Join(objects.URL(), "inputs/{mailbox}/")}
+	}
+	return &Executor{objects: objects, outcomes: outcome.New(objects), processor: p, name: name, host: host, cfg: cfg}
+}
+
+// Execute processes the files of a and commits the outcome, SUCCEEDED or, when
+// no retry can help, DEAD. It returns the outcome that stands.
+func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
+	o := execution.Outcome{
+		Key: a.Request.Key(), Attempt: execution.NewAttemptID(a.Token), Number: a.Number,
+		Executor: e.name, Host: e.host, RequestDigest: a.Request.Digest(),
+		Enqueued: a.Enqueued, Started: time.Now().UTC(),
+	}
+	scratch, err := os.MkdirTemp(e.cfg.Scratch, "sage-")
+	if err != nil {
+		return execution.Outcome{}, fmt.Errorf("make a scratch directory: %w", err)
+	}
+	defer func() {
+		if err := os.RemoveAll(scratch); err != nil {
+			zerolog.Ctx(ctx).Warn().Err(err).Msg("scratch directory left behind")
+		}
+	}()
+	files, err := e.work(ctx, a.Request, scratch, &o)
+	if ctx.Err() != nil {
+		return execution.Outcome{}, context.Cause(ctx)
+	}
+	o.Finished = time.Now().UTC()
+	switch {
+	case err == nil:
+		o.Kind = execution.Succeeded
+	case fault.IsPermanent(err):
+		o.Kind, o.Fault = execution.Dead, fault.Describe(err)
+	default:
+		return execution.Outcome{}, err
+	}
+	return e.outcomes.Commit(ctx, o, files)
+}
+
+// work fetches and processes, filling in what o says of the input and the result.
+func (e *Executor) work(ctx context.Context, r execution.Request, scratch string, o *execution.Outcome) ([]outcome.Data, error) {
+	config, err := e.config(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	files := []outcome.Data{{Name: "input.yaml", Bytes: config}}
+	job := processor.Job{
+		Config: config, ConfigName: "input.yaml", Language: e.cfg.Language, Now: time.Now,
+		Info: processor.Info{ExecutionID: r.ID, Mailbox: r.Mailbox, Sender: r.Sender, Method: r.Method},
+	}
+	for i, in := range r.Inputs {
+		path := filepath.Join(scratch, fmt.Sprintf("%04d%s", i, filepath.Ext(in.Filename)))
+		file, err := e.fetch(ctx, r, in, path)
+		if err != nil {
+			return files, err
+		}
+		o.Inputs = append(o.Inputs, file)
+		job.Inputs = append(job.Inputs, processor.Input{Name: in.Filename, Path: path})
+	}
+	result, err := e.processor.Process(ctx, job)
+	o.Summary = &execution.Summary{Status: result.Status, Records: result.Records, Errors: result.Errors, Warnings: result.Warnings}
+	for _, f := range result.Files {
+		files = append(files, outcome.Data{Name: f.Name, Bytes: f.Data})
+	}
+	return files, err
+}

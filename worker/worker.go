@@ -1,0 +1,51 @@
+// Package worker takes executions off the queue and carries them out on this
+// machine. Workers are stateless and identical: scale them by running more.
+package worker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/guard"
+	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/queue"
+	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/worker/executor"
+	"github.com/sagefleet/sagefleet/worker/processor"
+)
+
+// Config is everything a worker can be told.
+type Config struct {
+	Queue    queue.Config
+	Guard    guard.Config
+	Executor executor.Config
+}
+
+// Worker consumes the queue.
+type Worker struct {
+	consumer *queue.Consumer
+	guard    *guard.Guard
+}
+
+// New returns a Worker called host over a provisioned server. It opens the
+// fleet's buckets and starts nothing.
+func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fleet bus.Config, host string, cfg Config) (*Worker, error) {
+	work := executor.New(objects, processor.Native{}, execution.OnWorker, host, cfg.Executor)
+	who := guard.Identity{Executor: execution.OnWorker, Host: host}
+	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), work, who, cfg.Guard)
+	if err != nil {
+		return nil, fmt.Errorf("open worker: %w", err)
+	}
+	return &Worker{consumer: queue.NewWorker(js, fleet.AckWait, cfg.Queue), guard: g}, nil
+}
+
+// Run works until ctx ends and then drains.
+func (w *Worker) Run(ctx context.Context) error {
+	zerolog.Ctx(ctx).Info().Msg("worker takes executions")
+	return w.consumer.Run(ctx, w.guard)
+}

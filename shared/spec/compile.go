@@ -24,6 +24,9 @@ func compile(source string, scope Scope, catalogs []*Catalog) (x Expr, errs, war
 	if err != nil {
 		return nil, []*ruleError{err}, nil
 	}
+	if len(catalogs) == 0 && scope != ScopePackage {
+		catalogs = []*Catalog{{}} // df without columns
+	}
 	c := &checker{scope: scope, catalogs: catalogs}
 	if x = c.value(t); x != nil {
 		x = c.verdict(x)

@@ -139,6 +139,9 @@ func (t FieldType) String() string { return nameOf(typeNames[:], int(t)) }
 func (f Format) String() string    { return nameOf(formatNames[:], int(f)) }
 func (s Severity) String() string  { return nameOf(severityNames[:], int(s)) }
 
+// MarshalText gives a severity its name in JSON.
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // nameOf tolerates values outside the enumeration: a message about a zero value
 // must not itself fail.
 func nameOf(names []string, i int) string {

@@ -19,6 +19,8 @@ type Issue struct {
 	Rule string `json:"rule,omitempty"`
 }
 
+func (i Issue) String() string { return i.Severity.String() + ": " + i.Error.Error() }
+
 // Issues are in the order of the file.
 type Issues []Issue
 

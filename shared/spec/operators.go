@@ -90,13 +90,16 @@ func (c *checker) logic(t *treeBinary) Expr {
 	}
 	op := binaryOps[t.op]
 	xt, yt := x.Type(), y.Type()
-	if word && xt.Kind.columnar() && yt.Kind.columnar() {
+	switch apart := xt.Kind != yt.Kind || xt.Catalog != yt.Catalog; {
+	case !word || !xt.Kind.columnar() || !yt.Kind.columnar():
+	case op == And && apart && c.scope >= ScopeCatalog:
+		// Columns of different catalogs don't go row by row, but the rule counts
+		// once: what is meant is that all of both hold.
+		c.warn(ruleErrorf(t.pos, CodeRuleKeyword, "'and' between columns of different catalogs asks that all values of both are true").
+			expecting("(…).all() and (…).all()"))
+		x, y = c.all(x), c.all(y)
+	default:
 		c.warnKeyword(t.pos, t.op, op.String())
-		if op == And && c.scope >= ScopeCatalog && (xt.Kind != yt.Kind || xt.Catalog != yt.Catalog) {
-			// Columns of different catalogs don't go row by row, but the rule counts
-			// once: what is meant is that all of both hold.
-			x, y = c.all(x), c.all(y)
-		}
 	}
 	typ, ok := c.join(t.pos, x, y)
 	if !ok {

@@ -1,0 +1,103 @@
+package spec
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Colours of a terminal; the empty ones are for everything else.
+type palette struct{ err, warning, caret, bold, reset string }
+
+var (
+	colours = palette{"\x1b[31m", "\x1b[33m", "\x1b[32m", "\x1b[1m", "\x1b[0m"}
+	plain   palette
+)
+
+// Print writes issues as compilers do: place, severity, message and code, then
+// the line of the source with a caret under the place.
+func Print(w io.Writer, source []byte, issues Issues, color bool) error {
+	p := plain
+	if color {
+		p = colours
+	}
+	lines := bytes.Split(source, []byte("\n"))
+	var b strings.Builder
+	for _, issue := range issues {
+		p.issue(&b, issue, lines)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (p palette) issue(b *strings.Builder, issue Issue, lines [][]byte) {
+	tone := p.err
+	if issue.Severity == Warning {
+		tone = p.warning
+	}
+	fmt.Fprintf(b, "%s%s:%d:%d:%s %s%s:%s %s [%s]\n", p.bold, printable(issue.File), issue.Line, issue.Column, p.reset,
+		tone, issue.Severity, p.reset, printable(issue.Message), issue.Code)
+	if issue.Line >= 1 && issue.Line <= len(lines) {
+		line, caret := window(string(bytes.TrimSuffix(lines[issue.Line-1], []byte("\r"))), issue.Column)
+		fmt.Fprintf(b, "  %s\n  %s%s^%s\n", line, strings.Repeat(" ", caret), p.caret, p.reset)
+	}
+	if issue.Expected != "" {
+		fmt.Fprintf(b, "  expected: %s\n", printable(issue.Expected))
+	}
+	if issue.Hint != "" {
+		fmt.Fprintf(b, "  hint: %s\n", printable(issue.Hint))
+	}
+}
+
+// window returns the part of a line around a column that fits a terminal, and how
+// many characters of it come before the column.
+func window(line string, column int) (part string, before int) {
+	const width, margin = 110, 70
+	runes := []rune(printable(line))
+	before = min(max(column-1, 0), len(runes))
+	if len(runes) <= width {
+		return string(runes), before
+	}
+	from := max(0, min(before-margin, len(runes)-width))
+	to := min(len(runes), from+width)
+	part = string(runes[from:to])
+	before -= from
+	if from > 0 {
+		part = "…" + part
+		before++
+	}
+	if to < len(runes) {
+		part += "…"
+	}
+	return part, before
+}
+
+// printable keeps what a configuration says from steering the terminal it is
+// shown on. Every character stays one character, for the caret's sake.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return ' '
+		case r == utf8.RuneError || !unicode.IsPrint(r):
+			return '\ufffd'
+		default:
+			return r
+		}
+	}, s)
+}
+
+// WriteJSON writes issues as a JSON array, for programs. It is [] when there are none.
+func WriteJSON(w io.Writer, issues Issues) error {
+	if issues == nil {
+		issues = Issues{}
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(issues)
+}

@@ -1,0 +1,145 @@
+package remote
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/fault"
+)
+
+// What an invocation without an outcome is called.
+const (
+	CodeThrottled   fault.Code = "REMOTE_THROTTLED"       // no capacity; it did not run
+	CodeUnavailable fault.Code = "REMOTE_UNAVAILABLE"     // refused or never sent; it did not run
+	CodePayload     fault.Code = "REMOTE_PAYLOAD"         // Lambda does not take such a request
+	CodeFunction    fault.Code = "REMOTE_FUNCTION_ERROR"  // the function crashed or timed out
+	CodeFailed      fault.Code = "REMOTE_FAILED"          // the attempt failed; another may succeed
+	CodeRefused     fault.Code = "REMOTE_REFUSED"         // no attempt can succeed
+	CodeNoOutcome   fault.Code = "REMOTE_NO_OUTCOME"      // it claims an outcome that isn't there
+	CodeUnknown     fault.Code = "REMOTE_UNKNOWN_OUTCOME" // no answer, and no outcome in time
+)
+
+// answer is what came of asking.
+type answer struct {
+	usage   *execution.Usage // nil when the bill isn't known
+	running bool             // the work may still be going on
+	err     error            // what to return when no outcome stands
+}
+
+// classify reads the result of an Invoke. sent says whether any of the request
+// left this machine.
+func (e *Executor) classify(out *lambda.InvokeOutput, err error, sent bool) answer {
+	if err != nil {
+		return e.classifyError(err, sent)
+	}
+	var a answer
+	if r, ok := parseReport(aws.ToString(out.LogResult)); ok {
+		a.usage = e.cfg.usage(r)
+	}
+	if out.FunctionError != nil {
+		a.err = functionError(out.Payload)
+	} else {
+		a.err = e.classifyReply(out.Payload)
+	}
+	return a
+}
+
+func (e *Executor) classifyError(err error, sent bool) answer {
+	if throttled, ok := errors.AsType[*types.TooManyRequestsException](err); ok {
+		return answer{err: e.throttled(throttled)}
+	}
+	if status := refusedWith(err); status != 0 {
+		return answer{err: e.refused(status, err)}
+	}
+	// Only the SDK tells the trace what it sends. From any other Invoker, an
+	// error says nothing about how far the request came.
+	if _, fromSDK := errors.AsType[*smithy.OperationError](err); fromSDK && !sent {
+		return answer{err: e.busy(fault.New(CodeUnavailable, "the request was not sent: %w", err).
+			Advise("check the network, the endpoint and the credentials of the bridge"))}
+	}
+	return answer{running: true, err: fault.New(CodeUnknown, "no answer: %w", err).
+		Expecting("an outcome by the time the invocation must have ended")}
+}
+
+func (e *Executor) throttled(t *types.TooManyRequestsException) error {
+	cause := fault.New(CodeThrottled, "the function is throttled (%s): %w", t.Reason, t).
+		Advise("raise the function's concurrency, or lower the bridge's")
+	seconds, err := strconv.Atoi(aws.ToString(t.RetryAfterSeconds))
+	if err != nil || seconds < 1 {
+		return e.busy(cause)
+	}
+	return &execution.BusyError{For: time.Duration(seconds) * time.Second, Err: cause}
+}
+
+// refusedWith returns the status of an answer that says the function was not
+// run, or 0. A 408 and the 5xx say no such thing.
+func refusedWith(err error) int {
+	response, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if !ok {
+		return 0
+	}
+	status := response.HTTPStatusCode()
+	if status < http.StatusBadRequest || status >= http.StatusInternalServerError || status == http.StatusRequestTimeout {
+		return 0
+	}
+	return status
+}
+
+// refused tells a payload that is Lambda's to refuse, which a worker may execute
+// all the same, from a bridge that isn't allowed or configured to invoke: for
+// that no execution is charged an attempt.
+func (e *Executor) refused(status int, err error) error {
+	api, ok := errors.AsType[smithy.APIError](err)
+	if ok && (api.ErrorCode() == "RequestTooLargeException" || api.ErrorCode() == "InvalidRequestContentException") {
+		return fault.New(CodePayload, "lambda refused the payload: %w", err).
+			Expecting("a request of at most 6 MB").Advise("store the configuration and send {uri, sha256}")
+	}
+	return e.busy(fault.New(CodeUnavailable, "lambda refused the call with status %d: %w", status, err).
+		Advise("check the function's name and the permissions of the bridge"))
+}
+
+// functionError is a definite failure inside a 200: the platform has ended the
+// run.
+func functionError(payload []byte) error {
+	var described struct {
+		Type    string `json:"errorType"`
+		Message string `json:"errorMessage"`
+	}
+	if err := json.Unmarshal(payload, &described); err != nil || described.Type == "" {
+		return fault.New(CodeFunction, "the function failed: %.200q", payload)
+	}
+	return fault.New(CodeFunction, "the function failed: %s: %s", described.Type, described.Message).
+		Advise("look into the function's log")
+}
+
+// classifyReply says what a reply means when no outcome stands.
+func (e *Executor) classifyReply(payload []byte) error {
+	var reply execution.Reply
+	if err := json.Unmarshal(payload, &reply); err != nil {
+		return fault.New(CodeFailed, "the function answered %.200q: %w", payload, err).
+			Expecting("statusCode and body").Advise("check that it is SAGE Fleet's function")
+	}
+	switch reply.StatusCode {
+	case http.StatusOK:
+		return fault.New(CodeNoOutcome, "the function answered 200 %.200q, but no outcome stands", reply.Body).
+			Expecting("an outcome").Advise("check that the function and the bridge use the same store")
+	case http.StatusConflict:
+		return e.busy(fault.New(CodeFailed, "%s", reply.Body))
+	case http.StatusBadRequest:
+		return fault.New(CodeRefused, "the function refused: %s", reply.Body).Permanent()
+	default:
+		return fault.New(CodeFailed, "the function answered %d: %s", reply.StatusCode, reply.Body)
+	}
+}
+
+func (e *Executor) busy(cause error) error { return &execution.BusyError{For: e.cfg.Busy, Err: cause} }

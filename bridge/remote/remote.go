@@ -1,0 +1,149 @@
+// Package remote asks a Lambda to carry out attempts.
+//
+// What an invocation answers decides nothing. A lost answer may hide a success,
+// and a success may be claimed for an outcome that isn't there; so every end but
+// a throttle is settled by reading OUTCOME. Only an answer after which the work
+// can't be running any more ends the wait for it.
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/rs/zerolog"
+
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/outcome"
+)
+
+// Invoker is the part of a Lambda client that is needed. It must send an
+// invocation once at most; see [NewClient].
+type Invoker interface {
+	Invoke(context.Context, *lambda.InvokeInput, ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
+}
+
+// Outcomes reads what has been committed; outcome.ErrNone says that nothing has.
+type Outcomes interface {
+	Read(context.Context, execution.Key) (execution.Outcome, error)
+}
+
+// Executor has a Lambda do the work.
+type Executor struct {
+	client   Invoker
+	outcomes Outcomes
+	cfg      Config
+}
+
+// New returns an Executor that invokes the function of cfg.
+func New(client Invoker, outcomes Outcomes, cfg Config) (*Executor, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Executor{client: client, outcomes: outcomes, cfg: cfg}, nil
+}
+
+// BilledError is an attempt that cost money and left no outcome.
+type BilledError struct {
+	Usage execution.Usage
+	Err   error
+}
+
+func (e *BilledError) Error() string { return e.Err.Error() }
+func (e *BilledError) Unwrap() error { return e.Err }
+
+// Execute has the Lambda carry out a and returns the outcome that stands, with
+// what the run was billed when Lambda has said so. It returns a
+// *execution.BusyError when the function did not run, a permanent fault when it
+// refused, and otherwise a fault that a retry may mend. A failure that was
+// billed is a *BilledError around any of them.
+func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
+	payload, err := json.Marshal(execution.Invocation{
+		Request: a.Request,
+		Delegation: &execution.Delegation{
+			Token: a.Token, Number: a.Number, Deliveries: a.Deliveries, Enqueued: a.Enqueued,
+		},
+	})
+	if err != nil {
+		return execution.Outcome{}, fmt.Errorf("encode invocation: %w", err)
+	}
+	expiry := time.Now().Add(e.cfg.Timeout + e.cfg.Margin)
+	asked := e.invoke(ctx, payload, expiry)
+	if _, ok := errors.AsType[*types.TooManyRequestsException](asked.err); ok {
+		return execution.Outcome{}, asked.err
+	}
+	o, err := e.settle(ctx, a.Request.Key(), asked, expiry)
+	switch {
+	case err == nil:
+		o.Usage = asked.usage
+	case asked.usage != nil:
+		err = &BilledError{Usage: *asked.usage, Err: err}
+	}
+	return o, err
+}
+
+// invoke asks once and waits for the answer until the invocation must have
+// ended.
+func (e *Executor) invoke(ctx context.Context, payload []byte, expiry time.Time) answer {
+	ctx, cancel := context.WithDeadline(ctx, expiry)
+	defer cancel()
+	var sent atomic.Bool // the transport reports from goroutines of its own
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaders: func() { sent.Store(true) },
+	})
+	out, err := e.client.Invoke(traced, &lambda.InvokeInput{
+		FunctionName:   &e.cfg.Function,
+		InvocationType: types.InvocationTypeRequestResponse,
+		LogType:        types.LogTypeTail,
+		Payload:        payload,
+	})
+	return e.classify(out, err, sent.Load())
+}
+
+// settle returns the outcome that stands. While the work may be running it waits
+// for one.
+func (e *Executor) settle(ctx context.Context, k execution.Key, asked answer, expiry time.Time) (execution.Outcome, error) {
+	if asked.running {
+		zerolog.Ctx(ctx).Warn().Err(asked.err).Time("until", expiry).Msg("answer lost, waiting for the outcome")
+	}
+	for {
+		o, err := e.read(ctx, k)
+		if err == nil {
+			return o, nil
+		}
+		none := errors.Is(err, outcome.ErrNone)
+		over := !asked.running || !time.Now().Before(expiry)
+		switch {
+		case ctx.Err() != nil:
+			return o, fmt.Errorf("wait for the outcome: %w", context.Cause(ctx))
+		case over && none:
+			return o, asked.err
+		case over:
+			return o, e.busy(fmt.Errorf("read outcome: %w", err)) // it may stand: nobody's attempt failed
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(min(e.cfg.Poll, time.Until(expiry))):
+		}
+	}
+}
+
+// readGrace is how long a read may last that ctx does not limit any more.
+const readGrace = 5 * time.Second
+
+// read reads OUTCOME, also when ctx has ended: whoever cancels an execution
+// commits first, and what was paid for may have been committed too.
+func (e *Executor) read(ctx context.Context, k execution.Key) (execution.Outcome, error) {
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), readGrace)
+		defer cancel()
+	}
+	return e.outcomes.Read(ctx, k)
+}

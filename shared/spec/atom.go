@@ -110,7 +110,7 @@ func (p *parser) postfix(x tree) tree {
 		case p.accept("("):
 			x = &treeCall{base, x, p.arguments()}
 		case p.accept("["):
-			x = &treeSubscript{base, x, p.subscripts()}
+			x = &treeSubscript{treeBase{x.at()}, x, p.subscripts()}
 		default:
 			return x
 		}

@@ -186,8 +186,8 @@ func (r *reader) members(node *yaml.Node, p *Package, config *Config) bool {
 	for i, c := range config.Catalogs {
 		ids[i] = c.ID
 	}
-	known := node != nil
-	if node != nil && node.Kind == yaml.SequenceNode && len(node.Content) == 0 {
+	known := node != nil && len(node.Content) > 0 && node.Kind == yaml.SequenceNode
+	if node != nil && node.Kind == yaml.SequenceNode && !known {
 		r.report(Error, node, fault.New(CodeMissingKey, "the package %s names no catalog", p.ID).Expecting("catalogs: [the ids of catalogs]"))
 	}
 	for _, item := range r.sequence(node, "catalogs of the package "+p.ID) {

@@ -28,7 +28,7 @@ type (
 		name string // of a keyword argument
 		x    tree
 	}
-	treeSubscript struct { // x[keys]; several keys are a tuple
+	treeSubscript struct { // x[keys]; several keys are a tuple; pos is that of x
 		treeBase
 		x    tree
 		keys []tree

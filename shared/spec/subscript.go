@@ -121,7 +121,11 @@ func (c *checker) column(t *treeSubscript, catalog string) *Column {
 	if !ok {
 		return nil
 	}
-	return c.named(t.keys[0].at(), catalog, name)
+	column := c.named(t.keys[0].at(), catalog, name)
+	if column != nil {
+		column.pos = t.pos
+	}
+	return column
 }
 
 func (c *checker) named(pos Pos, id, name string) *Column {

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -276,7 +277,7 @@ func TestPayloadTooLarge(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, lambdalocal.Config{}, nil)
 	large := attempt("commit")
-	large.Request.Sender = string(make([]byte, 7<<20))
+	large.Request.Sender = strings.Repeat("x", 7<<20)
 	_, err := r.Execute(t.Context(), large)
 	if _, busy := errors.AsType[*execution.BusyError](err); busy || fault.CodeOf(err) != remote.CodePayload || fault.IsPermanent(err) {
 		t.Errorf("got %v, want a retryable %s", err, remote.CodePayload)

@@ -25,6 +25,9 @@ type Config struct {
 	Concurrency int           // most invocations at once; 1000
 	KeepAlive   time.Duration // of an idle environment; 5 minutes
 	ScaleRate   int           // most new environments per 10 seconds; 1000
+	// NeverFreeze lets processes run on between invocations. Lambda freezes
+	// them, and what they do in the background, connections included.
+	NeverFreeze bool
 
 	Events Events
 	Logs   io.Writer // receives what the processes write; discarded when nil

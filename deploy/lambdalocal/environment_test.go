@@ -1,10 +1,13 @@
+//go:build unix
+
 package lambdalocal_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
+	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -106,9 +109,51 @@ func TestNothingOutlivesRun(t *testing.T) {
 	}
 }
 
+func TestFreeze(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("needs /proc to see the state of a process")
+	}
+	_, client := start(t, lambdalocal.Config{})
+	idle := must(t, client, order{})
+	eventually(t, "it is frozen", func() bool { return processState(idle.PID) == "T" })
+	if again := must(t, client, order{}); again.PID != idle.PID {
+		t.Error("a frozen environment was not reused")
+	}
+
+	_, client = start(t, lambdalocal.Config{NeverFreeze: true})
+	awake := must(t, client, order{})
+	time.Sleep(50 * time.Millisecond)
+	if state := processState(awake.PID); state == "T" {
+		t.Error("frozen all the same")
+	}
+}
+
+// TestSIGTERM: a process that has registered as an extension can say goodbye when
+// it expires, although it is frozen then.
+func TestSIGTERM(t *testing.T) {
+	t.Parallel()
+	var logs lockedBuffer
+	service, client := start(t, lambdalocal.Config{
+		Env: []string{"SIGTERM=1", "GORACE=atexit_sleep_ms=0"}, KeepAlive: 100 * time.Millisecond, Logs: &logs,
+	})
+	must(t, client, order{})
+	eventually(t, "the environment expires", func() bool { return service.Stats().Environments == 0 })
+	if !strings.Contains(logs.String(), "goodbye") {
+		t.Errorf("log %q", logs.String())
+	}
+}
+
+// processState is the letter that proc_pid_stat(5) explains.
+func processState(pid int) string {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return rest[:1]
+}
+
 // isZombie reports whether the process has ended and only its parent, which may
 // be an init that doesn't reap, has not noticed.
-func isZombie(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && bytes.Contains(stat, []byte(") Z "))
-}
+func isZombie(pid int) bool { return processState(pid) == "Z" }

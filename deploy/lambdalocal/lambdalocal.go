@@ -3,7 +3,7 @@
 //
 // It keeps the promises that callers of Lambda have to cope with: throttling,
 // timeouts, errors inside a 200, events that are retried and then dropped,
-// environments that are started, reused and expire. It enforces no memory limit
+// environments that are started, frozen, reused and expire. It enforces no memory limit
 // and checks no signature.
 package lambdalocal
 
@@ -82,8 +82,8 @@ func Listen(cfg Config) (*Service, error) {
 // URL is the endpoint to give to an AWS client.
 func (s *Service) URL() string { return "http://" + s.listener.Addr().String() }
 
-// Run answers until ctx ends, then kills every environment and forgets the
-// events that wait. No process outlives it. It can run once.
+// Run answers until ctx ends, then ends every environment and forgets the events
+// that wait. No process outlives it. It can run once.
 func (s *Service) Run(ctx context.Context) error {
 	// Linux kills a child when the thread that started it ends, so one thread
 	// starts them all and stays for as long as they may live.
@@ -120,7 +120,7 @@ func (s *Service) startProcesses(ctx context.Context, served <-chan error) error
 	}
 }
 
-// stop refuses what is new, kills every environment and waits for what ran.
+// stop refuses what is new, ends every environment and waits for what ran.
 func (s *Service) stop() {
 	s.mu.Lock()
 	s.closed = true
@@ -133,7 +133,7 @@ func (s *Service) stop() {
 
 	s.pool.close()
 	for _, env := range environments {
-		env.process.kill()
+		env.process.shutDown()
 	}
 	for _, env := range environments {
 		<-env.process.exited
@@ -185,6 +185,7 @@ func (s *Service) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /2015-03-31/functions/{function}/invocations", s.handleInvoke)
 	s.routeRuntime(mux)
+	s.routeExtensions(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.enter() {
 			errStopping.write(w)

@@ -61,6 +61,12 @@ func bootstrap() {
 	case "slow":
 		time.Sleep(300 * time.Millisecond)
 	}
+	if os.Getenv("SIGTERM") != "" {
+		lambda.StartWithOptions(obey, lambda.WithEnableSIGTERM(func() {
+			fmt.Println("goodbye")
+			os.Exit(0)
+		}))
+	}
 	lambda.Start(obey)
 }
 

@@ -11,6 +11,7 @@ import (
 type pool struct {
 	limit     int
 	keepAlive time.Duration
+	freezes   bool
 	scale     *rate.Limiter
 
 	mu      sync.Mutex
@@ -24,6 +25,7 @@ func newPool(cfg Config) *pool {
 	return &pool{
 		limit:     cfg.Concurrency,
 		keepAlive: cfg.KeepAlive,
+		freezes:   !cfg.NeverFreeze,
 		scale:     rate.NewLimiter(rate.Limit(float64(cfg.ScaleRate)/scaleWindow.Seconds()), cfg.ScaleRate),
 	}
 }
@@ -56,6 +58,7 @@ func (p *pool) popIdle() *environment {
 		p.idle = p.idle[:last]
 		env.expiry.Stop()
 		if !env.process.hasExited() {
+			env.process.thaw()
 			return env
 		}
 	}
@@ -71,6 +74,9 @@ func (p *pool) put(env *environment) {
 	if env == nil || p.closed || env.process.hasExited() {
 		return
 	}
+	if p.freezes {
+		env.process.freeze()
+	}
 	p.idle = append(p.idle, env)
 	env.expiry = time.AfterFunc(p.keepAlive, func() { p.expire(env) })
 }
@@ -82,7 +88,7 @@ func (p *pool) expire(env *environment) {
 	for i, candidate := range p.idle {
 		if candidate == env {
 			p.idle = append(p.idle[:i], p.idle[i+1:]...)
-			env.process.kill()
+			env.process.shutDown()
 			return
 		}
 	}

@@ -6,12 +6,17 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // outputGrace is how long a dead process's output is read when a descendant
 // that left the process group still holds it open.
 const outputGrace = 100 * time.Millisecond
+
+// shutdownGrace is how long a process with an internal extension has to end, as
+// https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html says.
+const shutdownGrace = 500 * time.Millisecond
 
 // process is one bootstrap and everything it starts.
 type process struct {
@@ -20,8 +25,10 @@ type process struct {
 	exited chan struct{} // closed after the process ended and its output was read
 	onExit func()        // called just before
 
+	wantsGrace atomic.Bool // SIGTERM before SIGKILL
+
 	mu     sync.Mutex
-	reaped bool // the pid may belong to another process now
+	reaped bool
 }
 
 func newProcess(cfg Config, variables []string, logs io.Writer, onExit func()) *process {
@@ -69,11 +76,29 @@ func (p *process) wait() {
 }
 
 // kill ends the process and its group. It does not wait.
-func (p *process) kill() {
+func (p *process) kill() { p.signal(killGroup) }
+
+// freeze stops the process and its group until thaw.
+func (p *process) freeze() { p.signal(freezeGroup) }
+func (p *process) thaw()   { p.signal(thawGroup) }
+
+// shutDown kills the process, after a grace in which it may end by itself when
+// it has asked for one. It does not wait.
+func (p *process) shutDown() {
+	if !p.wantsGrace.Load() {
+		p.kill()
+		return
+	}
+	p.signal(terminate)
+	time.AfterFunc(shutdownGrace, p.kill)
+}
+
+// signal does nothing to a process that has ended: its pid may be another's.
+func (p *process) signal(send func(*os.Process)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.reaped {
-		killGroup(p.cmd.Process)
+		send(p.cmd.Process)
 	}
 }
 

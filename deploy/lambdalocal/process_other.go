@@ -13,6 +13,13 @@ func isolate(*exec.Cmd) {}
 // killGroup kills p alone.
 func killGroup(p *os.Process) { p.Kill() }
 
+// freezeGroup and thawGroup do nothing: processes can't be stopped here.
+func freezeGroup(*os.Process) {}
+func thawGroup(*os.Process)   {}
+
+// terminate ends p, which can't be asked to.
+func terminate(p *os.Process) { p.Kill() }
+
 // peakMemory is 0, which is unknown, where no file tells it.
 func peakMemory(int) int64 { return 0 }
 

@@ -11,6 +11,16 @@ import (
 // killGroup kills the group that p leads. A group that is gone is no error.
 func killGroup(p *os.Process) { syscall.Kill(-p.Pid, syscall.SIGKILL) }
 
+// freezeGroup stops the group that p leads; thawGroup lets it go on.
+func freezeGroup(p *os.Process) { syscall.Kill(-p.Pid, syscall.SIGSTOP) }
+func thawGroup(p *os.Process)   { syscall.Kill(-p.Pid, syscall.SIGCONT) }
+
+// terminate asks p to end, which only one that isn't frozen can hear.
+func terminate(p *os.Process) {
+	thawGroup(p)
+	syscall.Kill(p.Pid, syscall.SIGTERM)
+}
+
 // read takes what the process writes until nobody holds the other end.
 func (o *output) read() {
 	if raw, err := o.pipe.SyscallConn(); err == nil {

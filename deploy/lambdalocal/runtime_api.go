@@ -23,14 +23,19 @@ func (s *Service) routeRuntime(mux *http.ServeMux) {
 		"POST /env/{env}/2018-06-01/runtime/invocation/{id}/error":    handleError,
 		"POST /env/{env}/2018-06-01/runtime/init/error":               handleError, // with no id
 	} {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			env := s.environment(r.PathValue("env"))
-			if env == nil {
-				refuseAnswer(w, http.StatusForbidden, "Forbidden", errors.New("no such environment"))
-				return
-			}
-			handle(env, w, r)
-		})
+		mux.HandleFunc(pattern, s.inEnvironment(handle))
+	}
+}
+
+// inEnvironment finds the environment that a process speaks from.
+func (s *Service) inEnvironment(handle func(*environment, http.ResponseWriter, *http.Request)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		env := s.environment(r.PathValue("env"))
+		if env == nil {
+			refuseAnswer(w, http.StatusForbidden, "Forbidden", errors.New("no such environment"))
+			return
+		}
+		handle(env, w, r)
 	}
 }
 

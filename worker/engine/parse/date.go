@@ -218,3 +218,22 @@ func daysSince1970(y, m, d int) int64 {
 	dayOfYear := (153*(m-3)+2)/5 + d - 1
 	return int64(era*146097 + yearOfEra*365 + yearOfEra/4 - yearOfEra/100 + dayOfYear - 719468)
 }
+
+// Year returns the year of a moment in nanoseconds since 1970, the inverse of
+// daysSince1970 as far as it is needed.
+func Year(ns int64) int64 {
+	days := ns / day
+	if ns%day < 0 {
+		days--
+	}
+	z := days + 719468
+	era := z / 146097 // never negative for what nanoseconds reach
+	dayOfEra := z - era*146097
+	yearOfEra := (dayOfEra - dayOfEra/1460 + dayOfEra/36524 - dayOfEra/146096) / 365
+	dayOfYear := dayOfEra - (365*yearOfEra + yearOfEra/4 - yearOfEra/100)
+	year := yearOfEra + era*400
+	if dayOfYear >= 306 { // January and February belong to the next year
+		year++
+	}
+	return year
+}

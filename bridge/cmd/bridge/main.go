@@ -1,0 +1,82 @@
+// Command bridge forwards overflow to AWS Lambda until SIGTERM; it is configured
+// by the environment.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/rs/zerolog"
+
+	"github.com/sagefleet/sagefleet/bridge"
+	"github.com/sagefleet/sagefleet/bridge/remote"
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/storage"
+)
+
+type config struct {
+	StorageURL string `env:"STORAGE_URL,required"`
+	Fleet      bus.Config
+	Bridge     bridge.Config
+	Remote     remote.Config
+}
+
+func main() {
+	log := zerolog.New(os.Stderr).With().Timestamp().Str("service", "bridge").Logger()
+	ctx, stop := signal.NotifyContext(log.WithContext(context.Background()), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		log.Error().Err(err).Msg("stopped")
+		os.Exit(1)
+	}
+	log.Info().AnErr("cause", context.Cause(ctx)).Msg("stopped")
+}
+
+func run(ctx context.Context) error {
+	cfg, err := env.ParseAs[config]()
+	if err != nil {
+		return err
+	}
+	objects, err := storage.Open(ctx, cfg.StorageURL)
+	if err != nil {
+		return fmt.Errorf("STORAGE_URL: %w", err)
+	}
+	client, err := remote.NewClient(ctx, cfg.Remote)
+	if err != nil {
+		return err
+	}
+	nc, err := bus.Connect(ctx, cfg.Fleet, "bridge")
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := bus.Open(nc)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(bus.Check(ctx, js, cfg.Fleet), bus.CheckDurability(ctx, js, cfg.Fleet)); err != nil {
+		return err
+	}
+	host, _ := os.Hostname()
+	host = fmt.Sprintf("%s-%d", host, os.Getpid())
+	zerolog.Ctx(ctx).Info().Str("host", host).Str("storage", objects.URL()).Str("nats", nc.ConnectedUrlRedacted()).
+		Str("durability", string(cfg.Fleet.Durability)).Msg("bridge starts")
+	lambda, err := remote.New(client, outcome.New(objects), cfg.Remote)
+	if err != nil {
+		return err
+	}
+	b, err := bridge.New(ctx, js, objects, cfg.Fleet, lambda, host, cfg.Bridge)
+	if err != nil {
+		return err
+	}
+	if err := b.Run(ctx); err != nil {
+		return err
+	}
+	return nc.Drain()
+}

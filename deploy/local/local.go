@@ -1,0 +1,196 @@
+// Package local is the whole platform in one process: an embedded NATS server,
+// workers, a bridge, and a local Lambda whose environments are real processes.
+//
+// It runs what production runs; only the places are local.
+package local
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sagefleet/sagefleet/bridge"
+	"github.com/sagefleet/sagefleet/bridge/remote"
+	"github.com/sagefleet/sagefleet/deploy/lambdalocal"
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/worker"
+)
+
+// Config says how much of everything there is.
+type Config struct {
+	Dir     string   // of the queue and the files; made if missing
+	Workers int      // workers; 2
+	Slots   int      // executions at once in each worker; 1
+	Lambda  []string // argv of the Lambda's bootstrap; none means no bridge
+	// LambdaEnv is added to the Lambda's environment, KEY=value.
+	LambdaEnv   []string
+	Concurrency int // Lambda environments at most; 4
+	Language    string
+}
+
+// Platform is what runs.
+type Platform struct {
+	JS      jetstream.JetStream
+	Objects storage.Store
+	Fleet   bus.Config
+	Lambda  *lambdalocal.Service // nil without a bridge
+}
+
+// Run starts the platform, calls body, and stops everything when body returns.
+func Run(ctx context.Context, cfg Config, body func(context.Context, *Platform) error) error {
+	cfg = cfg.withDefaults()
+	ns, err := startServer(filepath.Join(cfg.Dir, "nats"))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ns.Shutdown()
+		ns.WaitForShutdown()
+	}()
+	fleet, err := settings[bus.Config](nil)
+	if err != nil {
+		return err
+	}
+	fleet.URL = ns.ClientURL()
+	nc, err := bus.Connect(ctx, fleet, "local")
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	if got := nc.ConnectedServerName(); got != ns.Name() {
+		return fmt.Errorf("connected to server %s instead of our own", got)
+	}
+	js, err := bus.Open(nc)
+	if err != nil {
+		return err
+	}
+	if err := bus.Provision(ctx, js, fleet); err != nil {
+		return err
+	}
+	objects, err := storage.Open(ctx, "file://"+filepath.Join(cfg.Dir, "storage"))
+	if err != nil {
+		return err
+	}
+	p := &Platform{JS: js, Objects: objects, Fleet: fleet}
+	return p.run(ctx, cfg, body)
+}
+
+func (c Config) withDefaults() Config {
+	or := func(v, d int) int {
+		if v > 0 {
+			return v
+		}
+		return d
+	}
+	c.Workers, c.Slots, c.Concurrency = or(c.Workers, 2), or(c.Slots, 1), or(c.Concurrency, 4)
+	if c.Language == "" {
+		c.Language = "es"
+	}
+	return c
+}
+
+func startServer(dir string) (*server.Server, error) {
+	ns, err := server.NewServer(&server.Options{
+		ServerName: fmt.Sprintf("sage-local-%d", os.Getpid()), Host: "127.0.0.1", Port: -1,
+		JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("embedded nats-server: %w", err)
+	}
+	go ns.Start()
+	if !ns.ReadyForConnections(10 * time.Second) {
+		return nil, fmt.Errorf("embedded nats-server did not start in 10 s")
+	}
+	return ns, nil
+}
+
+func (p *Platform) run(ctx context.Context, cfg Config, body func(context.Context, *Platform) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	group, ctx := errgroup.WithContext(ctx)
+	work, err := settings[worker.Config](map[string]string{"SLOTS": strconv.Itoa(cfg.Slots), "REPORT_LANGUAGE": cfg.Language})
+	if err != nil {
+		return err
+	}
+	for i := range cfg.Workers {
+		name := fmt.Sprintf("worker-%d", i+1)
+		w, err := worker.New(ctx, p.JS, p.Objects, p.Fleet, name, work)
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return w.Run(named(ctx, name)) })
+	}
+	if len(cfg.Lambda) > 0 {
+		if err := p.addBridge(ctx, group, cfg); err != nil {
+			return err
+		}
+	}
+	group.Go(func() error {
+		defer stop()
+		return body(ctx, p)
+	})
+	return group.Wait()
+}
+
+func (p *Platform) addBridge(ctx context.Context, group *errgroup.Group, cfg Config) error {
+	const memoryMB, timeout = 1769, 5 * time.Minute
+	var err error
+	if p.Lambda, err = lambdalocal.Listen(lambdalocal.Config{
+		Function: "sage", Command: cfg.Lambda, Concurrency: cfg.Concurrency, MemoryMB: memoryMB, Timeout: timeout,
+		Env: append([]string{"STORAGE_URL=" + p.Objects.URL(), "REPORT_LANGUAGE=" + cfg.Language}, cfg.LambdaEnv...),
+	}); err != nil {
+		return err
+	}
+	calls, err := settings[remote.Config](map[string]string{
+		"LAMBDA_FUNCTION": "sage", "LAMBDA_ENDPOINT": p.Lambda.URL(), "LAMBDA_CONCURRENCY": strconv.Itoa(cfg.Concurrency),
+		"LAMBDA_MEMORY_MB": strconv.Itoa(memoryMB), "LAMBDA_TIMEOUT": timeout.String(),
+	})
+	if err != nil {
+		return err
+	}
+	client, err := remote.NewClient(ctx, calls)
+	if err != nil {
+		return err
+	}
+	over, err := settings[bridge.Config](map[string]string{
+		"BRIDGE_SLOTS": strconv.Itoa(cfg.Concurrency), "OVERFLOW_CPU": "0", // this host's CPU is also the Lambda's
+	})
+	if err != nil {
+		return err
+	}
+	lambda, err := remote.New(client, outcome.New(p.Objects), calls)
+	if err != nil {
+		return err
+	}
+	b, err := bridge.New(ctx, p.JS, p.Objects, p.Fleet, lambda, "bridge", over)
+	if err != nil {
+		return err
+	}
+	group.Go(func() error { return p.Lambda.Run(named(ctx, "lambda")) })
+	group.Go(func() error { return b.Run(named(ctx, "bridge")) })
+	return nil
+}
+
+// settings returns a component's configuration with its documented defaults,
+// from vars instead of this process's environment.
+func settings[T any](vars map[string]string) (T, error) {
+	if vars == nil {
+		vars = map[string]string{}
+	}
+	return env.ParseAsWithOptions[T](env.Options{Environment: vars})
+}
+
+func named(ctx context.Context, service string) context.Context {
+	return zerolog.Ctx(ctx).With().Str("service", service).Logger().WithContext(ctx)
+}

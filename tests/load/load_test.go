@@ -1,0 +1,134 @@
+// Package load measures the fleet under load: how much the commit protocol costs,
+// how the bridge behaves around capacity, and how workers scale.
+package load
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/bus/bustest"
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/guard"
+	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/queue"
+	"github.com/sagefleet/sagefleet/shared/storage"
+)
+
+// rig is a real server, a real store, and components over them.
+type rig struct {
+	server   bustest.Server
+	js       jetstream.JetStream
+	outcomes *outcome.Store
+}
+
+func newRig(t testing.TB) rig {
+	t.Helper()
+	s := bustest.Run(t)
+	s.Config.AckWait = 30 * time.Second
+	js := s.Connect(t, "load")
+	if err := bus.Provision(t.Context(), js, s.Config); err != nil {
+		t.Fatal(err)
+	}
+	objects, err := storage.Open(t.Context(), "file://"+t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rig{s, js, outcome.New(objects)}
+}
+
+var queueConfig = queue.Config{LocalSlots: 1, Drain: 10 * time.Second, BackoffBase: time.Second, BackoffCap: time.Minute}
+
+// worker runs a worker with slots on a connection of its own until the test ends.
+// Its executions take the given time and commit.
+func (r rig) worker(t testing.TB, name string, slots int, takes time.Duration) {
+	cfg := queueConfig
+	cfg.Slots = slots
+	js := r.server.Connect(t, name)
+	r.run(t, queue.NewWorker(js, r.server.Config.AckWait, cfg), r.guard(t, js, name, execution.OnWorker, r.sleep(takes, execution.OnWorker)))
+}
+
+func (r rig) guard(t testing.TB, js jetstream.JetStream, host, kind string, next execution.Executor) execution.Executor {
+	t.Helper()
+	g, err := guard.Open(t.Context(), js, r.server.Config, r.outcomes, next, guard.Identity{Executor: kind, Host: host},
+		guard.Config{MaxAttempts: 5, MaxCrashes: 3, StateTTL: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func (r rig) run(t testing.TB, c *queue.Consumer, next execution.Executor) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx, next) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// reports stands for what a small file's reports weigh.
+var reports = []outcome.Data{
+	{Name: "report.json", Bytes: make([]byte, 2<<10)},
+	{Name: "report.html", Bytes: make([]byte, 4<<10)},
+	{Name: "results.txt", Bytes: make([]byte, 1<<10)},
+}
+
+// sleep is an executor that takes some time and commits a small result.
+func (r rig) sleep(takes time.Duration, kind string) execution.ExecutorFunc {
+	return func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
+		started := time.Now().UTC()
+		if takes > 0 {
+			select {
+			case <-time.After(takes):
+			case <-ctx.Done():
+				return execution.Outcome{}, context.Cause(ctx)
+			}
+		}
+		return r.outcomes.Commit(ctx, execution.Outcome{Key: a.Request.Key(), Kind: execution.Succeeded,
+			Attempt: execution.NewAttemptID(a.Token), Number: a.Number, Executor: kind,
+			RequestDigest: a.Request.Digest(), Enqueued: a.Enqueued, Started: started, Finished: time.Now().UTC()}, reports)
+	}
+}
+
+func request(i int) execution.Request {
+	return execution.Request{ID: fmt.Sprintf("e%07d", i), Mailbox: "carga", Config: execution.Config{Text: "sage_yaml: {}"},
+		Inputs: []execution.Input{{URI: "file:///x/a.csv", Filename: "a.csv"}}}
+}
+
+func (r rig) publish(t testing.TB, from, to int) {
+	t.Helper()
+	var rs []execution.Request
+	for i := from; i < to; i++ {
+		rs = append(rs, request(i))
+	}
+	if err := queue.PublishMany(t.Context(), r.js, rs, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// drained waits until nothing waits and nothing is in flight.
+func (r rig) drained(t testing.TB) {
+	t.Helper()
+	deadline := time.Now().Add(5 * time.Minute)
+	for {
+		b, err := queue.Lag(t.Context(), r.js)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Waiting == 0 && b.InFlight == 0 && b.Later == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("never drained: %+v", b)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}

@@ -1,0 +1,85 @@
+package load
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/shared/bus"
+)
+
+// BenchmarkProtocol is one execution through the whole protocol with no work in
+// it: outcome read, lock, record, outcome written and synced, record and events,
+// double acknowledgement.
+func BenchmarkProtocol(b *testing.B) {
+	for _, slots := range []int{8, 32, 128} {
+		b.Run(fmt.Sprintf("slots=%d", slots), func(b *testing.B) {
+			r := newRig(b)
+			r.publish(b, 0, b.N)
+			b.ResetTimer()
+			r.worker(b, "bench", slots, 0)
+			r.drained(b)
+			b.StopTimer()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "executions/s")
+		})
+	}
+}
+
+// BenchmarkCeiling is the raw consume-and-double-ack rate of the same server: what
+// the protocol can't exceed.
+func BenchmarkCeiling(b *testing.B) {
+	r := newRig(b)
+	r.publish(b, 0, b.N)
+	consumer, err := r.js.Consumer(b.Context(), bus.StreamExecutions, bus.ConsumerFleet)
+	if err != nil {
+		b.Fatal(err)
+	}
+	acked := make(chan error, b.N)
+	limit := make(chan struct{}, 64)
+	b.ResetTimer()
+	consuming, err := consumer.Consume(func(m jetstream.Msg) {
+		limit <- struct{}{}
+		go func() {
+			acked <- m.DoubleAck(b.Context())
+			<-limit
+		}()
+	}, jetstream.PullPriorityGroup(bus.GroupFleet))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer consuming.Stop()
+	for range b.N {
+		if err := <-acked; err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "executions/s")
+}
+
+// Sleeping executions leave the cores idle, so only the fleet's own overhead can
+// keep workers from scaling.
+func TestWorkersScale(t *testing.T) {
+	const takes, slots, perWorker = 50 * time.Millisecond, 2, 120
+	measure := func(workers int) float64 {
+		r := newRig(t)
+		n := perWorker * workers
+		r.publish(t, 0, n)
+		began := time.Now()
+		for i := range workers {
+			r.worker(t, fmt.Sprintf("w%d", i), slots, takes)
+		}
+		r.drained(t)
+		return float64(n) / time.Since(began).Seconds()
+	}
+	one := measure(1)
+	for workers, want := range map[int]float64{2: 1.95, 4: 3.8} {
+		got := measure(workers) / one
+		t.Logf("%d workers: %.2f times one worker's %.1f executions/s", workers, got, one)
+		if got < want {
+			t.Errorf("%d workers do %.2f times what one does, want %.2f", workers, got, want)
+		}
+	}
+}

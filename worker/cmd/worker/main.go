@@ -1,0 +1,103 @@
+// Command worker executes what is asked for: from the queue, or one file.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/caarlos0/env/v11"
+	"github.com/rs/zerolog"
+
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/worker"
+)
+
+type cli struct {
+	Serve serveCmd `cmd:"" default:"1" help:"Take executions off the queue until SIGTERM; configured by the environment."`
+	Run   runCmd   `cmd:"" help:"Put one file through one configuration, without a queue. Exits 0 without errors, 1 with errors in the data, 2 on wrong configuration or usage."`
+}
+
+func main() {
+	log := zerolog.New(os.Stderr).With().Timestamp().Str("service", "worker").Logger()
+	ctx, stop := signal.NotifyContext(log.WithContext(context.Background()), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var args cli
+	parser := kong.Must(&args, kong.Name("worker"), kong.UsageOnError(),
+		kong.Description("Executes SAGE configurations over data files."),
+		kong.Exit(func(code int) {
+			if code != 0 {
+				code = 2
+			}
+			os.Exit(code)
+		}))
+	command, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
+	exit := 0
+	if command.Command() == "serve" {
+		err = args.Serve.Run(ctx)
+	} else {
+		exit, err = args.Run.Run(ctx)
+	}
+	if err != nil {
+		exit = max(exit, 2)
+		if command.Command() == "serve" {
+			log.Error().Err(err).Msg("stopped")
+			exit = 1
+		} else {
+			fmt.Fprintln(os.Stderr, "worker:", err)
+		}
+	}
+	os.Exit(exit)
+}
+
+// serveCmd is the worker as a service.
+type serveCmd struct{}
+
+type config struct {
+	StorageURL string `env:"STORAGE_URL,required"`
+	Fleet      bus.Config
+	Worker     worker.Config
+}
+
+// Run works until ctx ends.
+func (serveCmd) Run(ctx context.Context) error {
+	cfg, err := env.ParseAs[config]()
+	if err != nil {
+		return err
+	}
+	objects, err := storage.Open(ctx, cfg.StorageURL)
+	if err != nil {
+		return fmt.Errorf("STORAGE_URL: %w", err)
+	}
+	nc, err := bus.Connect(ctx, cfg.Fleet, "worker")
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := bus.Open(nc)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(bus.Check(ctx, js, cfg.Fleet), bus.CheckDurability(ctx, js, cfg.Fleet)); err != nil {
+		return err
+	}
+	host, _ := os.Hostname()
+	host = fmt.Sprintf("%s-%d", host, os.Getpid())
+	zerolog.Ctx(ctx).Info().Str("host", host).Str("storage", objects.URL()).Str("nats", nc.ConnectedUrlRedacted()).
+		Str("durability", string(cfg.Fleet.Durability)).Msg("worker starts")
+	w, err := worker.New(ctx, js, objects, cfg.Fleet, host, cfg.Worker)
+	if err != nil {
+		return err
+	}
+	if err := w.Run(ctx); err != nil {
+		return err
+	}
+	zerolog.Ctx(ctx).Info().AnErr("cause", context.Cause(ctx)).Msg("worker drained")
+	return nc.Drain()
+}

@@ -126,6 +126,8 @@ func (l *lexer) next() (token, *ruleError) {
 		e = e.expecting("straight quotes ' or \"").advise("word processors change the quotes; type them again")
 	case r == '!':
 		e = e.expecting("'!=' or 'not'")
+	default:
+		e = e.expecting("an operator, a name, a number or a text in quotes")
 	}
 	return token{}, e
 }

@@ -23,6 +23,7 @@ import (
 type rig struct {
 	server   bustest.Server
 	js       jetstream.JetStream
+	objects  storage.Store
 	outcomes *outcome.Store
 }
 
@@ -38,10 +39,10 @@ func newRig(t testing.TB) rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rig{s, js, outcome.New(objects)}
+	return rig{s, js, objects, outcome.New(objects)}
 }
 
-var queueConfig = queue.Config{LocalSlots: 1, Drain: 10 * time.Second, BackoffBase: time.Second, BackoffCap: time.Minute}
+var queueConfig = queue.Config{LocalSlots: 1, Drain: time.Second, BackoffBase: time.Second, BackoffCap: time.Minute}
 
 // worker runs a worker with slots on a connection of its own until the test ends.
 // Its executions take the given time and commit.
@@ -49,7 +50,9 @@ func (r rig) worker(t testing.TB, name string, slots int, takes time.Duration) {
 	cfg := queueConfig
 	cfg.Slots = slots
 	js := r.server.Connect(t, name)
-	r.run(t, queue.NewWorker(js, r.server.Config.AckWait, cfg), r.guard(t, js, name, execution.OnWorker, r.sleep(takes, execution.OnWorker)))
+	consumer := queue.NewWorker(js, r.server.Config.AckWait, cfg)
+	guarded := r.guard(t, js, name, execution.OnWorker, r.sleep(takes, execution.OnWorker))
+	r.until(t, func(ctx context.Context) error { return consumer.Run(ctx, guarded) })
 }
 
 func (r rig) guard(t testing.TB, js jetstream.JetStream, host, kind string, next execution.Executor) execution.Executor {
@@ -62,10 +65,11 @@ func (r rig) guard(t testing.TB, js jetstream.JetStream, host, kind string, next
 	return g
 }
 
-func (r rig) run(t testing.TB, c *queue.Consumer, next execution.Executor) {
+// until has run run until the test ends.
+func (r rig) until(t testing.TB, run func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx, next) }()
+	go func() { done <- run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

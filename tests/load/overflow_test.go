@@ -1,0 +1,184 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/caarlos0/env/v11"
+
+	"github.com/sagefleet/sagefleet/bridge"
+	"github.com/sagefleet/sagefleet/bridge/remote"
+	"github.com/sagefleet/sagefleet/deploy/lambdalocal"
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/queue"
+	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/worker/function"
+)
+
+const variableSleep = "LOAD_TEST_SLEEP"
+
+// TestMain makes this test binary the Lambda of its own tests: a real process
+// behind a real runtime, whose executions only sleep.
+func TestMain(m *testing.M) {
+	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
+		os.Exit(m.Run())
+	}
+	objects, err := storage.Open(context.Background(), os.Getenv("STORAGE_URL"))
+	if err != nil {
+		panic(err)
+	}
+	takes, err := time.ParseDuration(os.Getenv(variableSleep))
+	if err != nil {
+		panic(err)
+	}
+	r := rig{outcomes: outcome.New(objects)}
+	lambda.Start(function.New(r.sleep(takes, execution.OnLambda)).Handle)
+}
+
+// timed notes when the bridge begins to invoke.
+type timed struct {
+	next    execution.Executor
+	mu      sync.Mutex
+	invoked map[string]time.Time
+	count   atomic.Int64
+}
+
+func (t *timed) Execute(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
+	t.mu.Lock()
+	if _, again := t.invoked[a.Request.ID]; !again {
+		t.invoked[a.Request.ID] = time.Now()
+		t.count.Add(1)
+	}
+	t.mu.Unlock()
+	return t.next.Execute(ctx, a)
+}
+
+// bridge runs a bridge over a local Lambda until the test ends.
+func (r rig) bridge(t *testing.T, environments int, takes time.Duration) *timed {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	service, err := lambdalocal.Listen(lambdalocal.Config{Function: "sage", Command: []string{self}, Concurrency: environments,
+		Env: []string{"STORAGE_URL=" + r.objects.URL(), variableSleep + "=" + takes.String()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parse := env.Options{Environment: map[string]string{"LAMBDA_FUNCTION": "sage", "LAMBDA_ENDPOINT": service.URL(), "OVERFLOW_CPU": "0"}}
+	calls, err := env.ParseAsWithOptions[remote.Config](parse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := env.ParseAsWithOptions[bridge.Config](parse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := remote.NewClient(t.Context(), calls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lambda, err := remote.New(client, r.outcomes, calls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := &timed{next: lambda, invoked: map[string]time.Time{}}
+	b, err := bridge.New(t.Context(), r.server.Connect(t, "bridge"), r.objects, r.server.Config, clock, "bridge", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.until(t, service.Run)
+	r.until(t, b.Run)
+	return clock
+}
+
+// Evenly spaced arrivals, so that nothing but the rate crosses the threshold.
+func TestBridgeForwardsOnlyAboveCapacity(t *testing.T) {
+	const workers, slots, takes = 2, 2, 100 * time.Millisecond // capacity 40/s
+	const capacity = float64(workers*slots) * float64(time.Second) / float64(takes)
+	tests := map[string]struct {
+		load    float64 // of the capacity
+		forward bool
+	}{
+		"half":   {0.5, false},
+		"double": {2, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			clock := r.bridge(t, 20, takes)
+			for i := range workers {
+				r.worker(t, fmt.Sprintf("w%d", i), slots, takes)
+			}
+			time.Sleep(500 * time.Millisecond) // everyone is pulling
+			ticker := time.NewTicker(time.Duration(float64(time.Second) / (capacity * tt.load)))
+			defer ticker.Stop()
+			n := int(capacity * tt.load * 5)
+			for i := range n {
+				<-ticker.C
+				r.publish(t, i, i+1)
+			}
+			r.drained(t)
+			forwarded := clock.count.Load()
+			t.Logf("%s the capacity: %d of %d forwarded", name, forwarded, n)
+			if (forwarded > 0) != tt.forward {
+				t.Errorf("%d of %d forwarded, want some: %v", forwarded, n, tt.forward)
+			}
+		})
+	}
+}
+
+// Between the message that crosses the threshold and the invocation there is no
+// polling, only the server's decision.
+func TestCrossingIsQuick(t *testing.T) {
+	const crossings, threshold = 150, 3
+	r := newRig(t)
+	clock := r.bridge(t, 20, 0)
+	r.worker(t, "busy", 1, time.Minute)
+	r.publish(t, 0, 1+threshold) // one is taken and sleeps; the others wait
+	for {
+		b, err := queue.Lag(t.Context(), r.js)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Waiting == threshold && b.InFlight == 1 {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	var delays []time.Duration
+	for i := range crossings {
+		published := time.Now()
+		r.publish(t, 1000+i, 1001+i)
+		for clock.count.Load() <= int64(i) {
+			if time.Since(published) > 10*time.Second {
+				t.Fatalf("crossing %d was never invoked", i)
+			}
+			time.Sleep(200 * time.Microsecond)
+		}
+		clock.mu.Lock()
+		last := published
+		for _, at := range clock.invoked {
+			if at.After(last) {
+				last = at
+			}
+		}
+		clock.mu.Unlock()
+		delays = append(delays, last.Sub(published))
+		time.Sleep(5 * time.Millisecond)
+	}
+	slices.Sort(delays)
+	p50, p99 := delays[len(delays)/2], delays[len(delays)*99/100]
+	t.Logf("crossing to invocation over %d: p50 %v, p99 %v", len(delays), p50, p99)
+	if p99 >= 50*time.Millisecond {
+		t.Errorf("p99 %v, want less than 50 ms", p99)
+	}
+}

@@ -116,6 +116,11 @@ func (e *environment) run(inv *invocation, limit time.Duration) result {
 		e.end()
 		return timedOut("Task", limit)
 	}
+	// A runtime that lost its connection while it was idle has asked twice.
+	select {
+	case <-e.next:
+	default:
+	}
 	var res result
 	select {
 	case res = <-e.results:

@@ -61,6 +61,10 @@ func bootstrap() {
 	case "slow":
 		time.Sleep(300 * time.Millisecond)
 	}
+	if script := os.Getenv("RUNTIME"); script != "" {
+		speak(script)
+		return
+	}
 	if os.Getenv("SIGTERM") != "" {
 		lambda.StartWithOptions(obey, lambda.WithEnableSIGTERM(func() {
 			fmt.Println("goodbye")

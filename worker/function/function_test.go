@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
@@ -74,6 +75,29 @@ func TestReplies(t *testing.T) {
 				t.Errorf("outcome %+v, want %+v", got.Outcome, tt.outcome)
 			}
 		})
+	}
+}
+
+// TestLambdaTakesHandle: the founding document's form, all the way through the
+// runtime's own encoding.
+func TestLambdaTakesHandle(t *testing.T) {
+	h := function.New(executorFunc(func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
+		return execution.Outcome{Key: a.Request.Key(), Kind: execution.Succeeded}, nil
+	}))
+	answer, err := lambda.NewHandler(h.Handle).Invoke(t.Context(), payload(t, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		StatusCode int            `json:"statusCode"`
+		Body       string         `json:"body"`
+		Outcome    map[string]any `json:"outcome"`
+	}
+	if err := json.Unmarshal(answer, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.StatusCode != 200 || got.Body != "Processing completed successfully" || got.Outcome["execution_id"] != "e1" {
+		t.Errorf("answered %s", answer)
 	}
 }
 

@@ -78,7 +78,7 @@ func (c *checker) method(call *treeCall, t *treeAttr) Expr {
 	case Series, Array, Keyed:
 		return c.columnMethod(call, t, x)
 	case Record:
-		return c.unknownMethod(t, x, nil, "a row has no methods; its values are %s['column']", t.x.(*treeName).name)
+		return c.unknownMethod(t, x, nil, "a row has no methods; its values are %s['column']", x.(*Param).Name)
 	case Tables:
 		return c.unknownMethod(t, x, nil, "choose a catalog first: df['catalog']")
 	default:

@@ -85,7 +85,8 @@ type (
 		X, Y Expr
 	}
 
-	// Cond is `Then if Test else Else`.
+	// Cond is `Then if Test else Else`, or np.where(Test, Then, Else), whose Test
+	// may be a Series. A null Test chooses Else.
 	Cond struct {
 		node
 		Test, Then, Else Expr
@@ -107,8 +108,9 @@ type (
 		Args []Expr // the receiver, if any, first; then every parameter of the signature, defaults filled in
 
 		// Pattern is the compiled expression of the str functions that search for
-		// one; nil when the text is sought as it stands. For str.match it begins
-		// with \A, for str.fullmatch it also ends with \z.
+		// one, with case and flags taken in; nil when the text is sought as it stands. For
+		// str.match it begins with \A, for str.fullmatch it also ends with \z. With
+		// it, the replacement of str.replace is a template of package regexp.
 		Pattern *regexp.Regexp
 	}
 
@@ -145,7 +147,7 @@ const (
 	Le
 	Gt
 	Ge
-	In    // Y is a List, an Array or a text
+	In    // X is a scalar; Y a List, something with elements, or a text that may contain X
 	NotIn // as In
 	And
 	Or

@@ -39,8 +39,11 @@ func (p palette) issue(b *strings.Builder, issue Issue, lines [][]byte) {
 	if issue.Severity == Warning {
 		tone = p.warning
 	}
-	fmt.Fprintf(b, "%s%s:%d:%d:%s %s%s:%s %s [%s]\n", p.bold, printable(issue.File), issue.Line, issue.Column, p.reset,
-		tone, issue.Severity, p.reset, printable(issue.Message), issue.Code)
+	place := printable(issue.File) + ":"
+	if issue.Line > 0 {
+		place += fmt.Sprintf("%d:%d:", issue.Line, issue.Column)
+	}
+	fmt.Fprintf(b, "%s%s%s %s%s:%s %s [%s]\n", p.bold, place, p.reset, tone, issue.Severity, p.reset, printable(issue.Message), issue.Code)
 	if issue.Line >= 1 && issue.Line <= len(lines) {
 		line, caret := window(string(bytes.TrimSuffix(lines[issue.Line-1], []byte("\r"))), issue.Column)
 		fmt.Fprintf(b, "  %s\n  %s%s^%s\n", line, strings.Repeat(" ", caret), p.caret, p.reset)

@@ -1,7 +1,5 @@
 package spec
 
-import "strings"
-
 // subscript checks x[…]. What it means depends on x: a catalog, a column, rows, a
 // part of a text.
 func (c *checker) subscript(t *treeSubscript) Expr {
@@ -88,7 +86,7 @@ func (c *checker) chooseCatalog(t *treeSubscript) Expr {
 	if near := nearest(id, ids); near != "" {
 		return c.fail(e.expecting("'%s'", near))
 	}
-	return c.fail(e.expecting("one of '%s'", strings.Join(ids, "', '")).
+	return c.fail(e.expecting("one of %s", abbreviate(ids)).
 		advise("rules of packages choose the catalog first: df['catalog']['column']"))
 }
 

@@ -237,6 +237,9 @@ func (c *checker) lookup(t *treeSubscript, x Expr) Expr {
 // abbreviate lists names for a message, however many there are.
 func abbreviate(names []string) string {
 	const most = 12
+	if len(names) == 0 {
+		return "those defined, of which there are none"
+	}
 	if len(names) <= most {
 		return "'" + strings.Join(names, "', '") + "'"
 	}

@@ -1,6 +1,7 @@
 package spec_test
 
 import (
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,7 +50,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func rulesOf(config *spec.Config) func(func(*spec.Rule) bool) {
+func rulesOf(config *spec.Config) iter.Seq[*spec.Rule] {
 	return func(yield func(*spec.Rule) bool) {
 		var all []*spec.Rule
 		for _, c := range config.Catalogs {

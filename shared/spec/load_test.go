@@ -72,9 +72,9 @@ func TestParse(t *testing.T) {
 	if diff := cmp.Diff(want, config, ignore); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	for _, rule := range []*spec.Rule{ventas.Fields[0].Rules[0], ventas.RowRules[0]} {
-		if config.Catalogs[0].RowRules[0].Expr == nil {
-			t.Errorf("rule %s has no expression", rule.Name)
+	for rule := range rulesOf(config) {
+		if rule.Expr == nil || rule.Err != nil {
+			t.Errorf("rule %s: Expr %v, Err %v", rule.Name, rule.Expr, rule.Err)
 		}
 	}
 }

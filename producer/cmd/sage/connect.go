@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/producer"
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/state"
+	"github.com/sagefleet/sagefleet/shared/storage"
+)
+
+// Codes of settings and servers that a command can't work with.
+const (
+	codeSetting      fault.Code = "SETTING_INVALID"
+	codeNoJetStream  fault.Code = "JETSTREAM_DISABLED"
+	codeNotSupplied  fault.Code = "SETTING_MISSING"
+	connectPatience             = 5 * time.Second // somebody sits and waits, unlike before a service
+	adviseProvisions            = "look with `sage admin provision`, set the server up with `sage admin provision --apply`"
+)
+
+// app is what commands have in common.
+type app struct {
+	natsURL, storageURL string
+	stdin               io.Reader
+	stdout, stderr      io.Writer
+}
+
+// fleet reads how the fleet is set up from the environment. A flag has the last
+// word on the server's address.
+func (a *app) fleet() (bus.Config, error) {
+	var cfg bus.Config
+	variables, err := env.GetFieldParams(&cfg)
+	if err != nil {
+		return cfg, err
+	}
+	for _, v := range variables { // one by one, because the library's error names the field and not the variable
+		value, set := os.LookupEnv(v.Key)
+		if !set {
+			continue
+		}
+		if err := env.ParseWithOptions(&bus.Config{}, env.Options{Environment: map[string]string{v.Key: value}}); err != nil {
+			return cfg, settingFault(v.Key, value, err)
+		}
+	}
+	if cfg, err = env.ParseAs[bus.Config](); err != nil {
+		return cfg, err
+	}
+	if a.natsURL != "" {
+		cfg.URL = a.natsURL
+	}
+	return cfg, nil
+}
+
+func settingFault(name, value string, err error) error {
+	if parse, ok := errors.AsType[env.ParseError](err); ok {
+		err = parse.Err
+	}
+	e := fault.New(codeSetting, "%q can't be used: %w", value, err).Advise("correct the environment variable %s", name)
+	e.Field = name
+	return e
+}
+
+// connect reaches the fleet's NATS server. The caller closes the connection.
+func (a *app) connect(ctx context.Context) (*nats.Conn, jetstream.JetStream, error) {
+	cfg, err := a.fleet()
+	if err != nil {
+		return nil, nil, err
+	}
+	patience, cancel := context.WithTimeout(ctx, connectPatience)
+	defer cancel()
+	nc, err := bus.Connect(patience, cfg, "sage", nats.Timeout(connectPatience/2))
+	if err != nil {
+		return nil, nil, err
+	}
+	js, err := bus.Open(nc)
+	if err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	return nc, js, nil
+}
+
+// open opens the fleet's storage.
+func (a *app) open(ctx context.Context) (storage.Store, error) {
+	if a.storageURL == "" {
+		return nil, fault.New(codeNotSupplied, "it isn't said where the fleet keeps its files").
+			Expecting("file:///directory or s3://bucket/prefix, the same as the workers'").
+			Advise("set STORAGE_URL, or give --storage")
+	}
+	return storage.Open(ctx, a.storageURL)
+}
+
+// tracker returns a Tracker over the fleet's records.
+func (a *app) tracker(ctx context.Context, js jetstream.JetStream, objects storage.Store) (*producer.Tracker, error) {
+	kv, err := js.KeyValue(ctx, bus.BucketState)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", bus.BucketState, err)
+	}
+	return producer.NewTracker(js, state.New(js, kv, 0), objects), nil // it writes no record: no lifetime
+}
+
+// advise gives the errors of a server that isn't set up for a fleet their code
+// and hint.
+func advise(err error) error {
+	for _, missing := range []error{
+		jetstream.ErrBucketNotFound, jetstream.ErrStreamNotFound, jetstream.ErrConsumerNotFound, jetstream.ErrNoStreamResponse,
+	} {
+		if errors.Is(err, missing) {
+			return fault.New(bus.CodeDrift, "the server isn't set up for a fleet: %w", err).Advise(adviseProvisions)
+		}
+	}
+	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+		return fault.New(codeNoJetStream, "the NATS server has no JetStream: %w", err).
+			Expecting("a server with JetStream").Advise("start it with `nats-server -js`, or enable it for this account")
+	}
+	return err
+}

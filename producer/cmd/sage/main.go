@@ -1,0 +1,105 @@
+// Command sage submits executions, follows them and fetches their reports.
+//
+// Results go to standard output and everything else to standard error, so that
+// what a command prints can be piped. Each command's help lists its exit codes.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/rs/zerolog"
+)
+
+// What a command may exit with.
+const (
+	exitOK         = 0
+	exitDataErrors = 1
+	exitDiffers    = 1
+	exitFailed     = 2
+	exitDead       = 3
+	exitTimeout    = 4
+	exitInterrupt  = 130 // what shells expect of a program that SIGINT ended
+)
+
+// exit ends a command that has said already what there is to say.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+
+// commands is the command line.
+type commands struct {
+	NATS    string `name:"nats" group:"fleet" env:"NATS_URL" placeholder:"URL" help:"NATS server of the fleet; nats://127.0.0.1:4222 when not given."`
+	Storage string `group:"fleet" env:"STORAGE_URL" placeholder:"URL" help:"Where the fleet keeps files: file:///directory or s3://bucket/prefix."`
+	Verbose bool   `short:"v" group:"fleet" help:"Log connections and retries to standard error."`
+
+	Submit  submitCommand  `cmd:"" help:"Submit files for execution."`
+	Status  statusCommand  `cmd:"" help:"Say where an execution stands."`
+	Fetch   fetchCommand   `cmd:"" help:"Fetch the report and the files of an execution."`
+	Backlog backlogCommand `cmd:"" help:"Count the work that waits, runs and failed."`
+	Check   checkCommand   `cmd:"" help:"Check a configuration without running it."`
+	Admin   struct {
+		Provision provisionCommand `cmd:"" help:"Show, or apply, what the NATS server lacks."`
+	} `cmd:"" help:"Look after the fleet."`
+	Version versionCommand `cmd:"" help:"Print the version of this program."`
+}
+
+const description = "The way in to a SAGE fleet: submit files, follow them, fetch their reports.\n\n" +
+	"Every command exits with 0 on success, 2 on wrong usage or a system failure and 130 when it is interrupted; " +
+	"its help lists what else it exits with."
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program but for the process around it.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	var c commands
+	helped := false
+	parser, err := kong.New(&c, kong.Name("sage"), kong.Description(description),
+		kong.ExplicitGroups([]kong.Group{{Key: "fleet", Title: "Flags for the connection:"}}),
+		kong.Writers(stdout, stderr), kong.Exit(func(int) { helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}))
+	if err != nil {
+		return report(stderr, err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if helped {
+		return exitOK
+	}
+	if err != nil {
+		return report(stderr, usageFault(err))
+	}
+	level := zerolog.ErrorLevel
+	if c.Verbose {
+		level = zerolog.DebugLevel
+	}
+	log := zerolog.New(zerolog.ConsoleWriter{Out: stderr, NoColor: !colourful(stderr)}).Level(level).With().Timestamp().Logger()
+	a := &app{natsURL: c.NATS, storageURL: c.Storage, stdin: stdin, stdout: stdout, stderr: stderr}
+	parsed.BindTo(log.WithContext(ctx), (*context.Context)(nil))
+	err = parsed.Run(a)
+	code, told := errors.AsType[exit](err)
+	switch {
+	case err == nil:
+		return exitOK
+	case told:
+		return int(code)
+	case ctx.Err() != nil:
+		_, _ = fmt.Fprintf(stderr, "%s interrupted\n", tint(stderr, red, "sage:"))
+		return exitInterrupt
+	}
+	return report(stderr, advise(err))
+}

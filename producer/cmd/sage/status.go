@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sagefleet/sagefleet/producer"
+	"github.com/sagefleet/sagefleet/shared/execution"
+)
+
+type statusCommand struct {
+	ID      string `arg:"" name:"id" help:"Execution id."`
+	Mailbox string `env:"SAGE_MAILBOX" default:"general" help:"Mailbox (casilla) it was submitted to."`
+	JSON    bool   `name:"json" help:"Print one line of JSON."`
+}
+
+// Help documents the exit codes.
+func (statusCommand) Help() string {
+	return `Exit codes:
+
+	0  the execution is known, however it stands
+	2  it isn't known, wrong usage, or a system failure`
+}
+
+// Run prints where an execution stands.
+func (c statusCommand) Run(ctx context.Context, a *app) error {
+	objects, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	nc, js, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	tracker, err := a.tracker(ctx, js, objects)
+	if err != nil {
+		return err
+	}
+	s, err := tracker.Status(ctx, c.Mailbox, c.ID)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(a.stdout, s)
+	}
+	return a.printStatus(s)
+}
+
+// printStatus prints what a person wants to know, in the order of the questions.
+func (a *app) printStatus(s producer.Status) error {
+	name := s.ID + " in mailbox " + s.Mailbox
+	if s.Generation > 1 {
+		name += fmt.Sprintf(", generation %d", s.Generation)
+	}
+	table := [][2]string{{"execution", name}, {"state", a.stateText(s)}}
+	if s.Summary != nil {
+		table = append(table, [2]string{"data", summaryText(*s.Summary)})
+	}
+	if s.Executor != "" {
+		table = append(table, [2]string{"executor", printable(s.Executor + " on " + s.Host)})
+	}
+	if s.Attempts > 0 {
+		table = append(table, [2]string{"attempts", fmt.Sprint(s.Attempts)})
+	}
+	table = append(table, timeRows(s, time.Now())...)
+	if s.Usage != nil {
+		table = append(table, [2]string{"billed", fmt.Sprintf("%d ms at %d MB, %.6f USD", s.Usage.BilledMillis, s.Usage.MemoryMB, s.Usage.CostUSD)})
+	}
+	if s.Fault != nil {
+		table = append(table, [2]string{"cause", headline(s.Fault)})
+		for _, line := range details(s.Fault) {
+			table = append(table, [2]string{"", line})
+		}
+	}
+	if len(s.Files) > 0 {
+		table = append(table, [2]string{"files", filesText(s.Files)},
+			[2]string{"", command("fetch", s.Key, "--to "+s.ID)})
+	}
+	return rows(a.stdout, table)
+}
+
+func (a *app) stateText(s producer.Status) string {
+	switch s.State {
+	case execution.Accepted:
+		if s.Started.IsZero() {
+			return tint(a.stdout, yellow, string(s.State)) + " (waiting)"
+		}
+		return tint(a.stdout, yellow, string(s.State)) + " (handed back, waiting again)"
+	case execution.Succeeded.Terminal():
+		return tint(a.stdout, green, string(s.State))
+	case execution.Dead.Terminal():
+		return tint(a.stdout, red, string(s.State)) + " (no report could be made)"
+	default:
+		return tint(a.stdout, yellow, string(s.State))
+	}
+}
+
+func summaryText(s execution.Summary) string {
+	return strings.Join([]string{count(s.Records, "record"), count(s.Errors, "error"), count(s.Warnings, "warning")}, ", ")
+}
+
+// timeRows says when it was accepted, and how long it waited and ran, until now if
+// it still does.
+func timeRows(s producer.Status, now time.Time) [][2]string {
+	if s.Enqueued.IsZero() {
+		return nil
+	}
+	table := [][2]string{{"accepted", s.Enqueued.Local().Format("2006-01-02 15:04:05 MST")}}
+	switch {
+	case s.State == execution.Accepted || s.Started.IsZero():
+		table = append(table, [2]string{"waiting", "for " + durationText(now.Sub(s.Enqueued))})
+	case s.State == execution.Running:
+		table = append(table, [2]string{"running", "for " + durationText(now.Sub(s.Started))})
+	case !s.Finished.IsZero():
+		table = append(table,
+			[2]string{"waited", durationText(s.Started.Sub(s.Enqueued))}, [2]string{"ran", durationText(s.Finished.Sub(s.Started))})
+	}
+	return table
+}
+
+func filesText(files []execution.File) string {
+	total := int64(0)
+	names := make([]string, len(files))
+	for i, f := range files {
+		names[i] = printable(f.Name)
+		total += f.Size
+	}
+	const most = 8
+	if len(names) > most {
+		names = append(names[:most], "…")
+	}
+	return fmt.Sprintf("%s, %s: %s", count(len(files), "file"), bytesText(total), strings.Join(names, " "))
+}
+
+// stepText is one line of a wait.
+func stepText(s producer.Status) string {
+	switch s.State {
+	case execution.Running:
+		text := fmt.Sprintf("running on %s %s", s.Executor, s.Host)
+		if s.Attempts > 1 {
+			text += fmt.Sprintf(", attempt %d", s.Attempts)
+		}
+		return text
+	case execution.RetryWait:
+		text := fmt.Sprintf("attempt %d failed, another will follow", s.Attempts)
+		if s.Fault != nil {
+			text += ": " + headline(s.Fault)
+		}
+		return text
+	case execution.Accepted:
+		return "handed back, waiting for a worker"
+	}
+	return strings.ToLower(string(s.State))
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sagefleet/sagefleet/producer"
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/spec"
+)
+
+type submitCommand struct {
+	Config  string   `arg:"" help:"Configuration in YAML; - reads standard input."`
+	Data    []string `arg:"" help:"Files to execute together, as one execution."`
+	Mailbox string   `env:"SAGE_MAILBOX" default:"general" help:"Mailbox (casilla) to submit to."`
+	ID      string   `name:"id" help:"Execution id; made up when not given. Submitting the same files again under the same id is harmless."`
+	Sender  string   `placeholder:"NAME" help:"Sender (emisor), as the report shows it."`
+	Method  string   `default:"cli" help:"How the files arrived, as the report shows it."`
+	Class   string   `placeholder:"NAME" help:"Service class."`
+
+	Deadline deadline      `placeholder:"WHEN" help:"When the report should be there: 15m from now, or 2030-01-31T18:00:00Z. Late work still runs."`
+	Wait     bool          `short:"w" help:"Wait for the end and print the summary."`
+	Timeout  time.Duration `placeholder:"15m" help:"Wait no longer than this; the execution goes on. Implies --wait."`
+	JSON     bool          `name:"json" help:"Print one line of JSON."`
+}
+
+// Help documents the exit codes.
+func (submitCommand) Help() string {
+	return `Stores the files, publishes the request, and prints the id once the fleet has accepted it.
+
+Exit codes:
+
+	0    accepted; with --wait, executed without errors in the data
+	1    with --wait, executed and there are errors in the data
+	2    wrong usage or configuration, or a system failure
+	3    with --wait, DEAD or cancelled: there is no report
+	4    not ended when --timeout was over; the execution goes on
+	130  interrupted; what was accepted goes on`
+}
+
+// deadline is a time, or a duration from now.
+type deadline struct{ time.Time }
+
+// UnmarshalText accepts both forms.
+func (d *deadline) UnmarshalText(text []byte) error {
+	if after, err := time.ParseDuration(string(text)); err == nil && after > 0 {
+		d.Time = time.Now().Add(after).UTC().Truncate(time.Second)
+		return nil
+	}
+	at, err := time.Parse(time.RFC3339, string(text))
+	if err != nil {
+		return fmt.Errorf("%q is neither a duration above 0 such as 15m nor a time such as 2030-01-31T18:00:00Z", text)
+	}
+	d.Time = at.UTC()
+	return nil
+}
+
+// Run submits and, if it is asked to, waits.
+func (c submitCommand) Run(ctx context.Context, a *app) error {
+	submission, err := c.submission(a)
+	if err != nil {
+		return err
+	}
+	objects, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	nc, js, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	show := a.newProgress()
+	defer show.end()
+	show.phase("storing " + count(len(submission.Files), "file"))
+	request, err := producer.New(js, objects).Submit(ctx, submission)
+	if err != nil {
+		return err
+	}
+	if !c.Wait && c.Timeout == 0 {
+		show.end()
+		return c.printAccepted(a, request)
+	}
+	tracker, err := a.tracker(ctx, js, objects)
+	if err != nil {
+		return err
+	}
+	show.say("accepted " + request.ID)
+	return c.follow(ctx, a, tracker, request, show)
+}
+
+// submission reads the configuration and looks at the files, so that what can be
+// known to be wrong is refused before anything is stored.
+func (c submitCommand) submission(a *app) (producer.Submission, error) {
+	s := producer.Submission{Mailbox: c.Mailbox, ID: c.ID, Sender: c.Sender, Method: c.Method, Class: c.Class, Deadline: c.Deadline.Time}
+	var err error
+	if s.Config, err = a.readConfig(c.Config); err != nil {
+		return s, err
+	}
+	if _, issues := spec.Parse(c.Config, s.Config); len(issues) > 0 {
+		if err := spec.Print(a.stderr, s.Config, issues, colourful(a.stderr)); err != nil {
+			return s, err
+		}
+		if issues.Structural() {
+			_, _ = fmt.Fprintf(a.stderr, "%s: %s; nothing was submitted\n", printable(c.Config), issueCount(issues))
+			return s, exit(exitFailed)
+		}
+	}
+	s.Files, err = inputFiles(c.Data)
+	return s, err
+}
+
+func inputFiles(names []string) ([]producer.File, error) {
+	files := make([]producer.File, 0, len(names))
+	seen := map[string]string{}
+	for _, name := range names {
+		info, err := os.Stat(name)
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		base := filepath.Base(name)
+		switch earlier, twice := seen[base]; {
+		case !info.Mode().IsRegular():
+			return nil, fault.New(codeFile, "%s is no regular file", name).Expecting("files").Advise("name the files themselves")
+		case twice:
+			return nil, fault.New(codeUsage, "%s and %s have the same name", earlier, name).
+				Expecting("different names within one execution").Advise("rename one, or submit them apart")
+		}
+		seen[base] = name
+		files = append(files, producer.File{Name: base, Open: func() (io.ReadCloser, error) {
+			f, err := os.Open(name)
+			if err != nil {
+				return nil, unreadable(err)
+			}
+			return f, nil
+		}})
+	}
+	return files, nil
+}
+
+// accepted is what --json prints of a request that nobody waits for.
+type accepted struct {
+	execution.Key
+	State  execution.State   `json:"state"`
+	Inputs []execution.Input `json:"input_files"`
+}
+
+func (c submitCommand) printAccepted(a *app, r execution.Request) error {
+	if c.JSON {
+		return printJSON(a.stdout, accepted{r.Key(), execution.Accepted, r.Inputs})
+	}
+	total := int64(0)
+	for _, in := range r.Inputs {
+		total += *in.Size
+	}
+	_, err := fmt.Fprintf(a.stdout, "accepted %s: %s, %s, in mailbox %s\n\n  %s\n  %s\n", tint(a.stdout, bold, r.ID),
+		count(len(r.Inputs), "file"), bytesText(total), r.Mailbox,
+		command("status", r.Key(), ""), command("fetch", r.Key(), "--to "+r.ID))
+	return err
+}
+
+// command is a command line about an execution. It names every mailbox but the
+// one that is meant when none is named.
+func command(name string, k execution.Key, flags string) string {
+	mailbox := ""
+	if k.Mailbox != defaultMailbox() {
+		mailbox = "--mailbox " + k.Mailbox
+	}
+	return strings.Join(strings.Fields("sage "+name+" "+k.ID+" "+mailbox+" "+flags), " ")
+}
+
+func defaultMailbox() string {
+	if m := os.Getenv("SAGE_MAILBOX"); m != "" {
+		return m
+	}
+	return "general"
+}
+
+var errTimeout = errors.New("the time to wait is over")
+
+// follow waits for the end of r, showing what happens, and prints how it ended.
+func (c submitCommand) follow(ctx context.Context, a *app, tracker *producer.Tracker, r execution.Request, show *progress) error {
+	if c.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, c.Timeout, errTimeout)
+		defer cancel()
+	}
+	show.phase("waiting for a worker")
+	s, err := tracker.Wait(ctx, r.Key(), func(s producer.Status) { show.say(stepText(s)) })
+	show.end()
+	if err != nil {
+		return c.stillOpen(ctx, a, s, err)
+	}
+	if s.RequestDigest != r.Digest() {
+		return fault.New(execution.CodeConflict, "execution %s of mailbox %s ended with other content", r.ID, r.Mailbox).
+			Expecting("the same configuration and files under the same id").Advise("submit under another id")
+	}
+	if c.JSON {
+		err = printJSON(a.stdout, s)
+	} else {
+		err = a.printStatus(s)
+	}
+	if err != nil {
+		return err
+	}
+	return endOf(s)
+}
+
+// stillOpen tells of a wait that was given up. The execution goes on.
+func (c submitCommand) stillOpen(ctx context.Context, a *app, s producer.Status, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	if c.JSON {
+		if err := printJSON(a.stdout, s); err != nil {
+			return err
+		}
+	}
+	code, why := exitInterrupt, "interrupted"
+	if errors.Is(err, errTimeout) {
+		code, why = exitTimeout, "not ended after "+c.Timeout.String()
+	}
+	_, _ = fmt.Fprintf(a.stderr, "%s %s; the execution is %s and goes on\n  hint: %s\n",
+		tint(a.stderr, red, "sage:"), why, s.State, command("status", s.Key, ""))
+	return exit(code)
+}
+
+// endOf is the exit code of how an execution ended.
+func endOf(s producer.Status) error {
+	switch {
+	case s.State != execution.Succeeded.Terminal():
+		return exit(exitDead)
+	case s.Summary != nil && s.Summary.Errors > 0:
+		return exit(exitDataErrors)
+	}
+	return nil
+}

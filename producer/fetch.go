@@ -1,0 +1,158 @@
+package producer
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/storage"
+)
+
+// Codes of files that were not written.
+const (
+	CodeFileExists fault.Code = "FILE_EXISTS"
+	CodeFileDigest fault.Code = "FILE_DIGEST" // what is stored is not what was committed
+	CodeFileName   fault.Code = "FILE_NAME"
+)
+
+// Fetched is one file of an execution.
+type Fetched struct {
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`   // bytes
+	SHA256 string `json:"sha256"` // hex
+	// Written is false for an input that doesn't lie in this store. Source says
+	// where it does; it is empty when it is a file of an earlier execution.
+	Written bool   `json:"written"`
+	Source  string `json:"source,omitempty"`
+}
+
+// item is a file to fetch.
+type item struct {
+	name string // in the folder
+	file execution.File
+	open func() (io.ReadCloser, error) // nil when it lies elsewhere
+}
+
+// Fetch writes the files of o into dir as the original left them, in one flat
+// folder: the results, the first input as data.<ext>, and further inputs under
+// their own names. Each is written whole and verified, or not at all. Unless
+// overwrite is set nothing is written when one of them is there already.
+func Fetch(ctx context.Context, objects storage.Store, o execution.Outcome, dir *os.Root, overwrite bool) ([]Fetched, error) {
+	items, err := layout(ctx, objects, o)
+	if err != nil {
+		return nil, err
+	}
+	if !overwrite {
+		if err := refuseExisting(dir, items); err != nil {
+			return nil, err
+		}
+	}
+	var done []Fetched
+	for _, it := range items {
+		if it.open != nil {
+			if err := it.write(dir); err != nil {
+				return done, fmt.Errorf("fetch %q: %w", it.name, err)
+			}
+		}
+		done = append(done, Fetched{Name: it.name, Size: it.file.Size, SHA256: it.file.SHA256, Written: it.open != nil, Source: it.file.Source})
+	}
+	return done, nil
+}
+
+// layout decides what each file is called.
+func layout(ctx context.Context, objects storage.Store, o execution.Outcome) ([]item, error) {
+	var items []item
+	taken := map[string]bool{}
+	outcomes := outcome.New(objects)
+	for _, f := range o.Files {
+		items = append(items, item{freeName(taken, f.Name), f, func() (io.ReadCloser, error) { return outcomes.Open(ctx, o, f.Name) }})
+	}
+	own := storage.Join(objects.URL(), "")
+	for i, f := range o.Inputs {
+		name := f.Name
+		if i == 0 {
+			name = "data" + path.Ext(f.Name)
+		}
+		it := item{name: freeName(taken, name), file: f}
+		if key, ok := strings.CutPrefix(f.Source, own); ok {
+			it.open = func() (io.ReadCloser, error) { return objects.Get(ctx, key) }
+		}
+		items = append(items, it)
+	}
+	for _, it := range items {
+		if !execution.IsFilename(it.name) {
+			return nil, fault.New(CodeFileName, "the outcome names a file %.80q", it.name).
+				Expecting("a plain file name").Permanent()
+		}
+	}
+	return items, nil
+}
+
+// freeName returns name, or name with a number when a file is called so already.
+// Case is no difference: on some file systems it makes none.
+func freeName(taken map[string]bool, name string) string {
+	free, ext := name, path.Ext(name)
+	for n := 2; taken[strings.ToLower(free)]; n++ {
+		free = fmt.Sprintf("%s-%d%s", strings.TrimSuffix(name, ext), n, ext)
+	}
+	taken[strings.ToLower(free)] = true
+	return free
+}
+
+func refuseExisting(dir *os.Root, items []item) error {
+	for _, it := range items {
+		_, err := dir.Lstat(it.name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return fault.New(CodeFileExists, "%s has a file %s already", dir.Name(), it.name).
+			Expecting("a folder without the files of an execution").Advise("choose another folder, or overwrite with --force").Permanent()
+	}
+	return nil
+}
+
+// write stores the file under another name first, so that a broken one never
+// bears its own.
+func (it item) write(dir *os.Root) (err error) {
+	body, err := it.open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	temp := ".sage-" + rand.Text() + ".part"
+	out, err := dir.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = dir.Remove(temp)
+		}
+	}()
+	h := sha256.New()
+	// One byte more than there should be tells a longer file without reading it all.
+	n, err := io.Copy(io.MultiWriter(out, h), io.LimitReader(body, it.file.Size+1))
+	if err := errors.Join(err, out.Close()); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); n != it.file.Size || got != it.file.SHA256 {
+		return fault.New(CodeFileDigest, "%d bytes are stored with the SHA-256 %s", n, got).
+			Expecting("%d bytes with %s, as the outcome says", it.file.Size, it.file.SHA256).
+			Advise("the stored file was changed or damaged; restore it from a backup").Permanent()
+	}
+	return dir.Rename(temp, it.name)
+}

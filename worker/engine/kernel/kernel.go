@@ -61,8 +61,16 @@ type Frame struct {
 	Active table.Bitmap // the rows that count; nil is all
 	Now    int64        // nanoseconds since 1970
 
-	slots []*table.Column
-	pass  table.Bitmap
+	slots   []*table.Column
+	pass    table.Bitmap
+	scratch table.Bitmap
+}
+
+// Scratch returns a clear bitmap of n bits for the caller to make Active from. It
+// is valid until the next call.
+func (f *Frame) Scratch(n int) table.Bitmap {
+	f.scratch = f.scratch.Resize(n)
+	return f.scratch
 }
 
 func (f *Frame) slot(i int) *table.Column {
@@ -102,6 +110,9 @@ func Compile(expr spec.Expr) (rule *Rule, err error) {
 	}
 	return &Rule{Local: root.local, Uses: c.columns, Reads: c.reads, root: root}, nil
 }
+
+// Scalar reports whether the rule has one answer for all rows.
+func (r *Rule) Scalar() bool { return !r.root.vector }
 
 // Eval answers the rule for the rows of f.
 func (r *Rule) Eval(f *Frame) (Result, error) {

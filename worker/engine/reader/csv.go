@@ -153,7 +153,7 @@ func (c *CSV) names(record []byte, line int) ([]string, error) {
 		return nil, err
 	}
 	if len(cells.Ragged) > 0 { // delimiters inside quotes, so fewer cells than counted
-		width = cells.Ragged[0].Cells
+		width += cells.Ragged[0].Surplus
 	}
 	if width > c.limits.Columns {
 		return nil, fail(CodeColumns, "the file has more than %d columns", c.limits.Columns).At("", line, 1)

@@ -138,7 +138,7 @@ func undouble(text []byte) int {
 // ragged notes a row of another width and fills up its missing cells.
 func (s *scanner) ragged(width int, lastEmpty bool) {
 	row := len(s.cells.Lines) - 1
-	s.cells.Ragged = append(s.cells.Ragged, table.Ragged{Row: row, Cells: width, LastEmpty: lastEmpty})
+	s.cells.Ragged = append(s.cells.Ragged, table.Ragged{Row: row, Surplus: width - len(s.layout.Slots), LastEmpty: lastEmpty})
 	for column := width; column < len(s.layout.Slots); column++ {
 		if slot := s.layout.Slots[column]; slot >= 0 {
 			s.cells.Columns[slot] = append(s.cells.Columns[slot], table.Span{})

@@ -24,11 +24,12 @@ type Block struct {
 	Data []byte
 	Line int // the physical line of the first byte, from 1
 
-	rows *table.Cells // rows that a source already had to take apart
+	rows sheetRows // instead of Data, from a source whose rows are no text
 }
 
 // Layout says which columns of a file are wanted, and where they go.
 type Layout struct {
-	Slots   []int // by column of the file: the column of the cells, or -1
-	Columns int   // how many columns the cells have
+	Slots   []int  // by column of the file: the column of the cells, or -1
+	Columns int    // how many columns the cells have
+	Dates   []bool // by column of the cells: in a spreadsheet, its numbers are dates
 }

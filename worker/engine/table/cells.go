@@ -15,8 +15,8 @@ type Cells struct {
 // surplus cells are dropped and its missing ones are empty.
 type Ragged struct {
 	Row       int  // in the chunk, from 0
-	Cells     int  // how many it has
-	LastEmpty bool // the last of them is empty: a trailing delimiter
+	Surplus   int  // cells more than columns; negative for too few
+	LastEmpty bool // the last cell is empty: perhaps only a trailing delimiter
 }
 
 // Reset empties c for rows of that many columns.

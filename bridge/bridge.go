@@ -22,6 +22,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/queue"
+	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
 )
 
@@ -37,10 +38,29 @@ type Config struct {
 	// Drain is how long invocations under way may take after the end was asked for.
 	Drain time.Duration `env:"BRIDGE_DRAIN" envDefault:"25s"`
 
-	BackoffBase time.Duration `env:"BACKOFF_BASE" envDefault:"1s"`
-	BackoffCap  time.Duration `env:"BACKOFF_CAP" envDefault:"5m"`
+	BackoffBase time.Duration `env:"BACKOFF_BASE" envDefault:"1s"` // as for workers
+	BackoffCap  time.Duration `env:"BACKOFF_CAP" envDefault:"5m"`  // as for workers
 
 	Guard guard.Config
+}
+
+// Validate refuses values that can't work, by variable.
+func (c Config) Validate() error {
+	switch {
+	case c.Pending < 0:
+		return settings.Invalid("OVERFLOW_PENDING", c.Pending, "0 or more")
+	case c.CPU < 0 || c.CPU > 100:
+		return settings.Invalid("OVERFLOW_CPU", c.CPU, "0 to 100 percent")
+	case c.Slots < 1:
+		return settings.Invalid("BRIDGE_SLOTS", c.Slots, "1 or more")
+	case c.Drain < 0:
+		return settings.Invalid("BRIDGE_DRAIN", c.Drain, "a positive duration")
+	case c.BackoffBase <= 0:
+		return settings.Invalid("BACKOFF_BASE", c.BackoffBase, "a positive duration")
+	case c.BackoffCap < c.BackoffBase:
+		return settings.Invalid("BACKOFF_CAP", c.BackoffCap, "at least BACKOFF_BASE")
+	}
+	return c.Guard.Validate()
 }
 
 // Bridge forwards overflow.

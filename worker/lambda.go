@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
 	"github.com/sagefleet/sagefleet/worker/executor"
 	"github.com/sagefleet/sagefleet/worker/function"
@@ -34,7 +36,10 @@ type LambdaConfig struct {
 // ServeLambda is the Lambda: it answers invocations until the platform ends the
 // process. It is here, and not in its main, so that the demo can be its own Lambda.
 func ServeLambda(ctx context.Context) error {
-	cfg, err := env.ParseAs[LambdaConfig]()
+	cfg, err := settings.Parse[LambdaConfig](env.ToMap(os.Environ()))
+	if err == nil {
+		err = errors.Join(cfg.Guard.Validate(), cfg.Executor.Validate())
+	}
 	if err != nil {
 		return err
 	}

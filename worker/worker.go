@@ -4,6 +4,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -24,6 +25,11 @@ type Config struct {
 	Queue    queue.Config
 	Guard    guard.Config
 	Executor executor.Config
+}
+
+// Validate refuses values that can't work, by variable.
+func (c Config) Validate() error {
+	return errors.Join(c.Queue.Validate(), c.Guard.Validate(), c.Executor.Validate())
 }
 
 // Worker consumes the queue.

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/caarlos0/env/v11"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
@@ -23,6 +22,7 @@ import (
 	"github.com/sagefleet/sagefleet/deploy/lambdalocal"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
 	"github.com/sagefleet/sagefleet/worker"
 )
@@ -58,7 +58,7 @@ func Run(ctx context.Context, cfg Config, body func(context.Context, *Platform) 
 		ns.Shutdown()
 		ns.WaitForShutdown()
 	}()
-	fleet, err := settings[bus.Config](nil)
+	fleet, err := settings.Parse[bus.Config](nil)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (p *Platform) run(ctx context.Context, cfg Config, body func(context.Contex
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
-	work, err := settings[worker.Config](map[string]string{"SLOTS": strconv.Itoa(cfg.Slots), "REPORT_LANGUAGE": cfg.Language})
+	work, err := settings.Parse[worker.Config](map[string]string{"SLOTS": strconv.Itoa(cfg.Slots), "REPORT_LANGUAGE": cfg.Language})
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (p *Platform) addBridge(ctx context.Context, group *errgroup.Group, cfg Con
 	}); err != nil {
 		return err
 	}
-	calls, err := settings[remote.Config](map[string]string{
+	calls, err := settings.Parse[remote.Config](map[string]string{
 		"LAMBDA_FUNCTION": "sage", "LAMBDA_ENDPOINT": p.Lambda.URL(), "LAMBDA_CONCURRENCY": strconv.Itoa(cfg.Concurrency),
 		"LAMBDA_MEMORY_MB": strconv.Itoa(memoryMB), "LAMBDA_TIMEOUT": timeout.String(),
 	})
@@ -163,7 +163,7 @@ func (p *Platform) addBridge(ctx context.Context, group *errgroup.Group, cfg Con
 	if err != nil {
 		return err
 	}
-	over, err := settings[bridge.Config](map[string]string{
+	over, err := settings.Parse[bridge.Config](map[string]string{
 		"BRIDGE_SLOTS": strconv.Itoa(cfg.Concurrency), "OVERFLOW_CPU": "0", // this host's CPU is also the Lambda's
 	})
 	if err != nil {
@@ -180,15 +180,6 @@ func (p *Platform) addBridge(ctx context.Context, group *errgroup.Group, cfg Con
 	group.Go(func() error { return p.Lambda.Run(named(ctx, "lambda")) })
 	group.Go(func() error { return b.Run(named(ctx, "bridge")) })
 	return nil
-}
-
-// settings returns a component's configuration with its documented defaults,
-// from vars instead of this process's environment.
-func settings[T any](vars map[string]string) (T, error) {
-	if vars == nil {
-		vars = map[string]string{}
-	}
-	return env.ParseAsWithOptions[T](env.Options{Environment: vars})
 }
 
 func named(ctx context.Context, service string) context.Context {

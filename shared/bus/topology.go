@@ -4,26 +4,46 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/shared/settings"
 )
 
 // Config says how to reach NATS and what the fleet's streams look like. Every
 // component of one fleet must have the same.
 type Config struct {
-	URL      string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222"`
-	Creds    string `env:"NATS_CREDS"`    // path of a credentials file
-	NKeySeed string `env:"NATS_NKEY"`     // path of an nkey seed file
-	CA       string `env:"NATS_CA"`       // path of a PEM bundle; turns TLS on
-	User     string `env:"NATS_USER"`     // for user and password
-	Password string `env:"NATS_PASSWORD"` //nolint:gosec // a name, not a secret
+	URL      string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222"` // of one server or several, with commas
+	Creds    string `env:"NATS_CREDS"`                                  // path of a credentials file
+	NKeySeed string `env:"NATS_NKEY"`                                   // path of an nkey seed file
+	CA       string `env:"NATS_CA"`                                     // path of a PEM bundle; turns TLS on
+	User     string `env:"NATS_USER"`                                   // for user and password
+	Password string `env:"NATS_PASSWORD"`                               // for user and password
 
-	Durability Durability    `env:"NATS_DURABILITY" envDefault:"fast"`
-	MonitorURL []string      `env:"NATS_MONITOR_URL"` // of every server, to check the durability
-	Replicas   int           `env:"NATS_REPLICAS" envDefault:"1"`
-	AckWait    time.Duration `env:"QUEUE_ACK_WAIT" envDefault:"30s"`
+	// Durability is what an acknowledged publish survives: fast, fsync or
+	// replicated. It is checked at start.
+	Durability Durability `env:"NATS_DURABILITY" envDefault:"fast"`
+	MonitorURL []string   `env:"NATS_MONITOR_URL"`             // of every server's monitoring port, to check the durability
+	Replicas   int        `env:"NATS_REPLICAS" envDefault:"1"` // of every stream and bucket
+	// AckWait is how long a silent worker keeps a message; then another gets it.
+	AckWait time.Duration `env:"QUEUE_ACK_WAIT" envDefault:"30s"`
 	// MaxAckPending bounds all work in flight, the bridge's included. It is not
 	// the way to limit concurrency: when it is reached, nobody gets anything.
 	MaxAckPending int           `env:"QUEUE_MAX_ACK_PENDING" envDefault:"10000"`
-	EventsMaxAge  time.Duration `env:"EVENTS_MAX_AGE" envDefault:"168h"`
+	EventsMaxAge  time.Duration `env:"EVENTS_MAX_AGE" envDefault:"168h"` // how long events are kept; 0 is for ever
+}
+
+// Validate refuses values that can't work, by variable.
+func (c Config) Validate() error {
+	switch {
+	case c.Replicas < 1 || c.Replicas > 5:
+		return settings.Invalid("NATS_REPLICAS", c.Replicas, "1 to 5")
+	case c.AckWait < 2*time.Second:
+		return settings.Invalid("QUEUE_ACK_WAIT", c.AckWait, "2s or more: locks live half as long, and the server counts in seconds")
+	case c.MaxAckPending < 1:
+		return settings.Invalid("QUEUE_MAX_ACK_PENDING", c.MaxAckPending, "1 or more")
+	case c.EventsMaxAge < 0:
+		return settings.Invalid("EVENTS_MAX_AGE", c.EventsMaxAge, "a positive duration, or 0 to keep events for ever")
+	}
+	return nil
 }
 
 // LockTTL is how long a lock outlives its last renewal.

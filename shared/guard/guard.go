@@ -18,6 +18,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/lock"
 	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/state"
 )
 
@@ -38,6 +39,19 @@ type Config struct {
 	MaxCrashes int `env:"MAX_CRASHES" envDefault:"3"`
 	// StateTTL is how long records of ended executions are kept.
 	StateTTL time.Duration `env:"STATE_TTL" envDefault:"24h"`
+}
+
+// Validate refuses values that can't work, by variable.
+func (c Config) Validate() error {
+	switch {
+	case c.MaxAttempts < 1:
+		return settings.Invalid("MAX_ATTEMPTS", c.MaxAttempts, "1 or more")
+	case c.MaxCrashes < 1:
+		return settings.Invalid("MAX_CRASHES", c.MaxCrashes, "1 or more")
+	case c.StateTTL < time.Second:
+		return settings.Invalid("STATE_TTL", c.StateTTL, "1s or more")
+	}
+	return nil
 }
 
 // Events tells what happened; see package event.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/settings"
 )
 
 // Headers that the fleet puts on its messages.
@@ -37,7 +38,24 @@ type Config struct {
 	// BackoffBase and BackoffCap bound the wait before a retry: a random time up
 	// to min(cap, base·2^failures).
 	BackoffBase time.Duration `env:"BACKOFF_BASE" envDefault:"1s"`
-	BackoffCap  time.Duration `env:"BACKOFF_CAP" envDefault:"5m"`
+	BackoffCap  time.Duration `env:"BACKOFF_CAP" envDefault:"5m"` // the longest wait before a retry
+}
+
+// Validate refuses values that can't work, by variable.
+func (c Config) Validate() error {
+	switch {
+	case c.Slots < 0:
+		return settings.Invalid("SLOTS", c.Slots, "1 or more, or 0 for one for each core")
+	case c.LocalSlots < 1:
+		return settings.Invalid("LOCAL_SLOTS", c.LocalSlots, "1 or more")
+	case c.Drain < 0:
+		return settings.Invalid("DRAIN", c.Drain, "a positive duration, or 0 to hand everything back at once")
+	case c.BackoffBase <= 0:
+		return settings.Invalid("BACKOFF_BASE", c.BackoffBase, "a positive duration")
+	case c.BackoffCap < c.BackoffBase:
+		return settings.Invalid("BACKOFF_CAP", c.BackoffCap, "at least BACKOFF_BASE")
+	}
+	return nil
 }
 
 // message is a delivered request and where it came from.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/caarlos0/env/v11"
 
 	"github.com/sagefleet/sagefleet/bridge"
 	"github.com/sagefleet/sagefleet/bridge/remote"
@@ -19,6 +18,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/queue"
+	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
 	"github.com/sagefleet/sagefleet/worker/function"
 )
@@ -73,12 +73,12 @@ func (r rig) bridge(t *testing.T, environments int, takes time.Duration) *timed 
 	if err != nil {
 		t.Fatal(err)
 	}
-	parse := env.Options{Environment: map[string]string{"LAMBDA_FUNCTION": "sage", "LAMBDA_ENDPOINT": service.URL(), "OVERFLOW_CPU": "0"}}
-	calls, err := env.ParseAsWithOptions[remote.Config](parse)
+	variables := map[string]string{"LAMBDA_FUNCTION": "sage", "LAMBDA_ENDPOINT": service.URL(), "OVERFLOW_CPU": "0"}
+	calls, err := settings.Parse[remote.Config](variables)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := env.ParseAsWithOptions[bridge.Config](parse)
+	cfg, err := settings.Parse[bridge.Config](variables)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
 	"github.com/sagefleet/sagefleet/worker/processor"
 )
@@ -29,9 +30,20 @@ type Config struct {
 	InputPrefixes []string `env:"INPUT_PREFIXES"`
 	// Scratch is where files are put while they are worked on.
 	Scratch  string `env:"SCRATCH_DIR"`
-	Language string `env:"REPORT_LANGUAGE" envDefault:"es"`
+	Language string `env:"REPORT_LANGUAGE" envDefault:"es"` // of the reports: es or en
 	// MaxInputBytes bounds one input file.
 	MaxInputBytes int64 `env:"MAX_INPUT_BYTES" envDefault:"21474836480"`
+}
+
+// Validate refuses values that can't work, by variable.
+func (c Config) Validate() error {
+	switch {
+	case c.Language != "es" && c.Language != "en":
+		return settings.Invalid("REPORT_LANGUAGE", c.Language, "es or en")
+	case c.MaxInputBytes < 1:
+		return settings.Invalid("MAX_INPUT_BYTES", c.MaxInputBytes, "1 or more")
+	}
+	return nil
 }
 
 // Processor puts files through a configuration.

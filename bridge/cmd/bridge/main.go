@@ -17,6 +17,7 @@ import (
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
 )
 
@@ -39,7 +40,10 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	cfg, err := env.ParseAs[config]()
+	cfg, err := settings.Parse[config](env.ToMap(os.Environ()))
+	if err == nil {
+		err = errors.Join(cfg.Fleet.Validate(), cfg.Bridge.Validate(), cfg.Remote.Validate())
+	}
 	if err != nil {
 		return err
 	}

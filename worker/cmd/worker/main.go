@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
 	"github.com/sagefleet/sagefleet/worker"
 )
@@ -67,7 +68,10 @@ type config struct {
 
 // Run works until ctx ends.
 func (serveCmd) Run(ctx context.Context) error {
-	cfg, err := env.ParseAs[config]()
+	cfg, err := settings.Parse[config](env.ToMap(os.Environ()))
+	if err == nil {
+		err = errors.Join(cfg.Fleet.Validate(), cfg.Worker.Validate())
+	}
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func bind(catalog *spec.Catalog, file string, first []string) *binding {
 	if len(missing) > 0 || len(extra) > 0 {
 		b.findings = append([]Finding{{
 			Kind: Columns, Severity: spec.Error, Catalog: catalog.ID, File: file, Count: 1,
-			Expected: describeColumns(len(catalog.Fields), missing), Found: describeColumns(width, extra),
+			Columns: &ColumnDiff{Expected: len(catalog.Fields), Found: width, Missing: missing, Extra: extra},
 		}}, b.findings...)
 	}
 	return b
@@ -72,7 +72,7 @@ func (b *binding) byName(catalog *spec.Catalog, file string) (missing, extra []s
 		b.layout.Slots[i] = f
 		b.findings = append(b.findings, Finding{
 			Kind: NearMiss, Severity: spec.Error, Catalog: catalog.ID, File: file, Count: 1,
-			Field: catalog.Fields[f].Name, Expected: catalog.Fields[f].Name, Found: name,
+			Field: catalog.Fields[f].Name, Found: name,
 		})
 	}
 	for f, present := range b.present {
@@ -108,20 +108,4 @@ func (b *binding) byPosition(catalog *spec.Catalog, width int) (missing, extra [
 		missing = append(missing, field.Name)
 	}
 	return missing, extra
-}
-
-// maxNames is how many names of columns a message lists.
-const maxNames = 10
-
-// describeColumns reads like "3 (+ precio, total)": a number, and the columns
-// that only this side has.
-func describeColumns(n int, names []string) string {
-	if len(names) == 0 {
-		return fmt.Sprint(n)
-	}
-	list := strings.Join(names[:min(len(names), maxNames)], ", ")
-	if len(names) > maxNames {
-		list += ", …"
-	}
-	return fmt.Sprintf("%d (%s)", n, list)
 }

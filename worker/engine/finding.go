@@ -40,13 +40,20 @@ type Finding struct {
 	FieldType spec.FieldType
 	Rule      *spec.Rule // of the four kinds of rules
 
-	Count           int      // what it counts as: rows, cells, or 1
-	Rows            int      // the rows that fail a rule that counts as 1
-	Details         []Detail // the first of them
-	Expected, Found string   // of columns
+	Count   int         // what it counts as: rows, cells, or 1
+	Rows    int         // the rows that fail a rule that counts as 1
+	Details []Detail    // the first of them
+	Columns *ColumnDiff // of Columns
+	Found   string      // of NearMiss: the name in the file, for Field
 
 	// Broken says why a rule could not be evaluated. It counts as 1.
 	Broken *fault.Error
+}
+
+// ColumnDiff is how the columns of a file differ from the configuration.
+type ColumnDiff struct {
+	Expected, Found int
+	Missing, Extra  []string // names that only the configuration, only the file has
 }
 
 // Detail is one row of a finding.

@@ -3,9 +3,11 @@
 package lambdalocal_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
@@ -102,11 +104,69 @@ func TestNothingOutlivesRun(t *testing.T) {
 	}
 	busy.Wait()
 	for _, pid := range pids {
-		eventually(t, "a process is gone", func() bool { return syscall.Kill(pid, 0) != nil || isZombie(pid) })
+		eventually(t, "a process is gone", func() bool { return isGone(pid) })
 	}
 	if _, err := invoke(t, client, order{}); err == nil {
 		t.Error("answers after Run")
 	}
+}
+
+// TestServiceIsKilled: even then its environments end, because the kernel sees
+// to it.
+func TestServiceIsKilled(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("needs a kernel that kills the children of the dead")
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := exec.Command(exe)
+	service.Env = []string{"SERVICE=1"}
+	stdout, err := service.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	lines.Scan()
+	client := newClient(t, lines.Text())
+	var busy sync.WaitGroup
+	busy.Go(func() { invoke(t, client, order{Do: "announce", For: time.Minute}) })
+	pid := announced(t, lines)
+	if err := service.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	service.Wait() // reports the kill
+	busy.Wait()
+	eventually(t, "the environment is gone", func() bool { return isGone(pid) })
+}
+
+// TestOrphanEnds: what a process started ends with it.
+func TestOrphanEnds(t *testing.T) {
+	t.Parallel()
+	_, client := start(t, lambdalocal.Config{Env: []string{"PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}})
+	out, err := invoke(t, client, order{Do: "spawn", Text: "exit"})
+	if err != nil || out.FunctionError == nil {
+		t.Fatalf("got %+v, %v", out, err)
+	}
+	pid := announced(t, bufio.NewScanner(strings.NewReader(tail(t, out))))
+	eventually(t, "the child is gone", func() bool { return isGone(pid) })
+}
+
+// announced finds a process id that the function has printed.
+func announced(t *testing.T, lines *bufio.Scanner) (pid int) {
+	t.Helper()
+	for lines.Scan() {
+		if n, _ := fmt.Sscanf(lines.Text(), "pid %d", &pid); n == 1 {
+			return pid
+		}
+	}
+	t.Fatalf("no process id: %v", lines.Err())
+	return 0
 }
 
 func TestFreeze(t *testing.T) {
@@ -154,6 +214,6 @@ func processState(pid int) string {
 	return rest[:1]
 }
 
-// isZombie reports whether the process has ended and only its parent, which may
-// be an init that doesn't reap, has not noticed.
-func isZombie(pid int) bool { return processState(pid) == "Z" }
+// isGone reports whether the process has ended. Its parent may be an init that
+// doesn't reap, which leaves a zombie.
+func isGone(pid int) bool { return syscall.Kill(pid, 0) != nil || processState(pid) == "Z" }

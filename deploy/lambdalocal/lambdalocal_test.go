@@ -30,7 +30,27 @@ func TestMain(m *testing.M) {
 		bootstrap()
 		return
 	}
+	if os.Getenv("SERVICE") != "" {
+		serve()
+		return
+	}
 	goleak.VerifyTestMain(m)
+}
+
+// serve is this binary as a service of its own.
+func serve() {
+	exe, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	service, err := lambdalocal.Listen(lambdalocal.Config{Command: []string{exe}, Logs: os.Stdout})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(service.URL())
+	if err := service.Run(context.Background()); err != nil {
+		panic(err)
+	}
 }
 
 // order is what a test asks the function to do.
@@ -93,7 +113,14 @@ func obey(ctx context.Context, o order) (reply, error) {
 		if err := child.Start(); err != nil {
 			return reply{}, err
 		}
+		fmt.Println("pid", child.Process.Pid)
+		if o.Text == "exit" {
+			os.Exit(1)
+		}
 		return reply{PID: child.Process.Pid}, nil
+	case "announce":
+		fmt.Println("pid", os.Getpid())
+		time.Sleep(o.For)
 	}
 	lc, _ := lambdacontext.FromContext(ctx)
 	deadline, _ := ctx.Deadline()

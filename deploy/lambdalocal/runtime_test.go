@@ -76,7 +76,7 @@ func TestRuntimeAPI(t *testing.T) {
 		log     string
 	}{
 		"init error":            {true, "Config.Missing", "Error Type: Config.Missing"},
-		"init error, then hang": {true, "no bucket", "status 202"},
+		"init error, then hang": {true, "no bucket", "Error Type: Config.Missing"},
 		"next without answer":   {true, "Runtime.InvalidState", "Status: error"},
 		"no description":        {true, "oops", "Error Type: Runtime.Unknown"},
 		"another's answer":      {false, `"mine"`, "status 400\nstatus 202"},

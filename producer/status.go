@@ -87,29 +87,31 @@ func (t *Tracker) Status(ctx context.Context, mailbox, id string) (Status, error
 		case err != nil && !errors.Is(err, outcome.ErrNone):
 			return Status{}, err
 		case err == nil && ended.Kind != execution.Dead:
-			return t.ended(ctx, ended)
+			return t.ended(ctx, ended), nil
 		}
 		s, found, err := t.underWay(ctx, next)
 		switch {
 		case err != nil || found:
 			return s, err
 		case next.Generation > 1:
-			return t.ended(ctx, ended)
+			return t.ended(ctx, ended), nil
 		}
 	}
 	return Status{}, t.unknown(ctx, mailbox, id)
 }
 
-// ended is the status of an outcome, with what only the record knows.
-func (t *Tracker) ended(ctx context.Context, o execution.Outcome) (Status, error) {
+// ended is the status of an outcome, and what it cost if the record can be asked:
+// an outcome is told even when NATS is away.
+func (t *Tracker) ended(ctx context.Context, o execution.Outcome) Status {
 	s := Status{
 		Key: o.Key, State: o.Kind.Terminal(), RequestDigest: o.RequestDigest, Attempts: o.Number,
 		Executor: o.Executor, Host: o.Host, Summary: o.Summary, Fault: o.Fault, Files: o.Files, Inputs: o.Inputs,
 		Enqueued: o.Enqueued, Started: o.Started, Finished: o.Finished,
 	}
-	r, _, err := t.states.Load(ctx, o.Key)
-	s.Usage = r.Usage
-	return s, err
+	if r, _, err := t.states.Load(ctx, o.Key); err == nil {
+		s.Usage = r.Usage
+	}
+	return s
 }
 
 // underWay returns the status of a generation that has not ended, if there is

@@ -35,7 +35,7 @@ func (t *Tracker) Wait(ctx context.Context, k execution.Key, see func(Status)) (
 		o, err := t.outcomes.Read(ctx, k)
 		switch {
 		case err == nil:
-			return t.ended(ctx, o)
+			return t.ended(ctx, o), nil
 		case ctx.Err() != nil:
 			return last, context.Cause(ctx)
 		case !errors.Is(err, outcome.ErrNone):

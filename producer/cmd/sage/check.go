@@ -83,5 +83,5 @@ func (a *app) readConfig(name string) ([]byte, error) {
 }
 
 func unreadable(err error) error {
-	return fault.New(codeFile, "%w", err).Expecting("a file that can be read").Advise("check the path and its permissions")
+	return fault.New(codeFile, "%w", err).Advise("check the path and its permissions")
 }

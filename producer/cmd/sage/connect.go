@@ -93,7 +93,7 @@ func (a *app) connect(ctx context.Context) (*nats.Conn, jetstream.JetStream, err
 // open opens the fleet's storage.
 func (a *app) open(ctx context.Context) (storage.Store, error) {
 	if a.storageURL == "" {
-		return nil, fault.New(codeNotSupplied, "it isn't said where the fleet keeps its files").
+		return nil, fault.New(codeNotSupplied, "no storage is named").
 			Expecting("file:///directory or s3://bucket/prefix, the same as the workers'").
 			Advise("set STORAGE_URL, or give --storage")
 	}

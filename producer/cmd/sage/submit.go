@@ -128,7 +128,7 @@ func inputFiles(names []string) ([]producer.File, error) {
 		base := filepath.Base(name)
 		switch earlier, twice := seen[base]; {
 		case !info.Mode().IsRegular():
-			return nil, fault.New(codeFile, "%s is no regular file", name).Expecting("files").Advise("name the files themselves")
+			return nil, fault.New(codeFile, "%s is no regular file", name).Advise("name the files themselves")
 		case twice:
 			return nil, fault.New(codeUsage, "%s and %s have the same name", earlier, name).
 				Expecting("different names within one execution").Advise("rename one, or submit them apart")
@@ -227,7 +227,7 @@ func (c submitCommand) stillOpen(ctx context.Context, a *app, s producer.Status,
 	if errors.Is(err, errTimeout) {
 		code, why = exitTimeout, "not ended after "+c.Timeout.String()
 	}
-	_, _ = fmt.Fprintf(a.stderr, "%s %s; the execution is %s and goes on\n  hint: %s\n",
+	_, _ = fmt.Fprintf(a.stderr, "%s %s; the execution is %s and goes on\n  hint: see `%s`\n",
 		tint(a.stderr, red, "sage:"), why, s.State, command("status", s.Key, ""))
 	return exit(code)
 }

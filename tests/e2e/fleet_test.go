@@ -1,0 +1,177 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/deploy/lambdalocal"
+	"github.com/sagefleet/sagefleet/producer"
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/queue"
+	"github.com/sagefleet/sagefleet/shared/storage"
+)
+
+// fleet is a provisioned server, a store, and what the processes are told of them.
+type fleet struct {
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	objects  storage.Store
+	outcomes *outcome.Store
+	producer *producer.Producer
+	cfg      bus.Config
+	vars     map[string]string
+}
+
+// newFleet starts a server and provisions it. vars is added to what every process
+// is told.
+func newFleet(t testing.TB, storageURL string, vars map[string]string) *fleet {
+	t.Helper()
+	s := startServer(t, t.TempDir(), anyPort)
+	f := prepareFleet(t, s.url, storageURL, vars)
+	f.join(t, s)
+	return f
+}
+
+// prepareFleet returns a fleet without a server.
+func prepareFleet(t testing.TB, natsURL, storageURL string, vars map[string]string) *fleet {
+	t.Helper()
+	dependOnSources(t)
+	f := &fleet{vars: map[string]string{"NATS_URL": natsURL, "STORAGE_URL": storageURL, "SCRATCH_DIR": t.TempDir()}}
+	maps.Copy(f.vars, awsVariables)
+	maps.Copy(f.vars, vars)
+	var err error
+	if f.cfg, err = env.ParseAsWithOptions[bus.Config](env.Options{Environment: f.vars}); err != nil {
+		t.Fatal(err)
+	}
+	if f.objects, err = storage.Open(t.Context(), storageURL); err != nil {
+		t.Fatal(err)
+	}
+	f.outcomes = outcome.New(f.objects)
+	return f
+}
+
+// join connects to s and provisions it.
+func (f *fleet) join(t testing.TB, s server) {
+	t.Helper()
+	f.nc, f.js = s.connect(t, f.cfg)
+	if err := bus.Provision(t.Context(), f.js, f.cfg); err != nil {
+		t.Fatal(err)
+	}
+	f.producer = producer.New(f.js, f.objects)
+}
+
+// with returns the fleet's variables and more.
+func (f *fleet) with(more map[string]string) map[string]string {
+	all := maps.Clone(f.vars)
+	maps.Copy(all, more)
+	return all
+}
+
+// startWorker starts a worker and waits until it takes executions.
+func (f *fleet) startWorker(t testing.TB) *process {
+	t.Helper()
+	return f.startService(t, "worker", "worker takes executions", nil)
+}
+
+// startBridge starts a bridge that forwards to service, at most as much as it can
+// run, and waits until it watches the backlog.
+func (f *fleet) startBridge(t testing.TB, service *lambdalocal.Service) *process {
+	t.Helper()
+	return f.startService(t, "bridge", "bridge watches the backlog", map[string]string{
+		"LAMBDA_FUNCTION": function, "LAMBDA_ENDPOINT": service.URL(), "LAMBDA_TIMEOUT": lambdaTimeout.String(),
+		"BRIDGE_SLOTS": strconv.Itoa(lambdaConcurrency), "OVERFLOW_PENDING": "3",
+		"OVERFLOW_CPU": "0", // the load of this machine is not the fleet's alone
+	})
+}
+
+func (f *fleet) startService(t testing.TB, name, sign string, vars map[string]string) *process {
+	t.Helper()
+	p := start(t, name, f.with(vars))
+	eventually(t, 20*time.Second, p.String()+" says: "+sign, func() bool {
+		if !p.running() {
+			t.Fatalf("%s ended", p)
+		}
+		return len(p.logged(sign)) > 0
+	})
+	return p
+}
+
+const (
+	function          = "sage"
+	lambdaConcurrency = 2
+	lambdaTimeout     = time.Minute
+)
+
+// startLambda runs a local Lambda, whose environments are processes of the real
+// binary, until the test ends.
+func (f *fleet) startLambda(t testing.TB) *lambdalocal.Service {
+	t.Helper()
+	logs := &output{}
+	cfg := lambdalocal.Config{Function: function, Command: []string{filepath.Join(binaries, "lambda")},
+		Concurrency: lambdaConcurrency, Timeout: lambdaTimeout, Logs: logs}
+	for name, value := range f.vars {
+		cfg.Env = append(cfg.Env, name+"="+value)
+	}
+	service, err := lambdalocal.Listen(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- service.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("the Lambda wrote:\n%s", logs.tail(16<<10))
+		}
+	})
+	return service
+}
+
+// outcome waits for the outcome of the first generation of an execution.
+func (f *fleet) outcome(t testing.TB, mailbox, id string) execution.Outcome {
+	t.Helper()
+	var o execution.Outcome
+	eventually(t, 20*time.Second, "the outcome of "+mailbox+"/"+id, func() bool {
+		var err error
+		o, err = f.outcomes.Read(t.Context(), execution.Key{Mailbox: mailbox, ID: id, Generation: 1})
+		if err != nil && !errors.Is(err, outcome.ErrNone) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	return o
+}
+
+// backlog is what waits and what is being worked on.
+func (f *fleet) backlog(t testing.TB) queue.Backlog {
+	t.Helper()
+	b, err := queue.Lag(t.Context(), f.js)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// settled waits until every message of the queue has been acknowledged.
+func (f *fleet) settled(t testing.TB, within time.Duration) {
+	t.Helper()
+	eventually(t, within, "nothing waits and nothing is in flight", func() bool {
+		b := f.backlog(t)
+		return b.Waiting == 0 && b.InFlight == 0 && b.Local == 0 && b.Later == 0
+	})
+}

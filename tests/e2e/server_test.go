@@ -1,0 +1,89 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/shared/bus"
+)
+
+// server is a nats-server in a process of its own.
+type server struct {
+	*process
+	name string
+	url  string
+}
+
+// anyPort lets the server choose.
+const anyPort = -1
+
+// startServer starts a server that keeps its streams under dir and waits until it
+// tells its port.
+func startServer(t testing.TB, dir string, port int) server {
+	t.Helper()
+	name := "e2e-" + nats.NewInbox()[len(nats.InboxPrefix):]
+	p := start(t, "nats-server", nil, "--name", name, "--addr", "127.0.0.1", "--port", strconv.Itoa(port),
+		"--jetstream", "--store_dir", dir, "--ports_file_dir", dir)
+	var ports struct {
+		NATS []string `json:"nats"`
+	}
+	file := filepath.Join(dir, fmt.Sprintf("nats-server_%d.ports", p.cmd.Process.Pid))
+	eventually(t, 20*time.Second, "nats-server tells its port", func() bool {
+		if !p.running() {
+			t.Fatalf("%s ended", p)
+		}
+		data, err := os.ReadFile(file) // it may be half written
+		return err == nil && json.Unmarshal(data, &ports) == nil && len(ports.NATS) > 0
+	})
+	return server{p, name, ports.NATS[0]}
+}
+
+// connect returns a connection, having checked that the server is ours: another
+// test's may have taken the port of one that ended.
+func (s server) connect(t testing.TB, cfg bus.Config) (*nats.Conn, jetstream.JetStream) {
+	t.Helper()
+	nc, err := bus.Connect(t.Context(), cfg, "e2e")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	if got := nc.ConnectedServerName(); got != s.name {
+		t.Fatalf("connected to the server %q, which is not our %q", got, s.name)
+	}
+	js, err := bus.Open(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nc, js
+}
+
+// closedPort returns a port that refuses connections and that nobody else is given
+// until release: the near end of a connection of our own.
+func closedPort(t testing.TB) (port int, release func()) {
+	t.Helper()
+	far, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, err := net.Dial("tcp", far.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	release = sync.OnceFunc(func() {
+		_ = near.(*net.TCPConn).SetLinger(0) // a proper close would hold the port for a minute
+		_ = near.Close()
+		_ = far.Close()
+	})
+	t.Cleanup(release)
+	return near.LocalAddr().(*net.TCPAddr).Port, release
+}

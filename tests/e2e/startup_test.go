@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/execution"
+)
+
+// TestServerComesLater starts a worker before its server: it waits, says so, and
+// works as soon as it can.
+func TestServerComesLater(t *testing.T) {
+	dir, storageURL := t.TempDir(), directory(t)
+	first := startServer(t, dir, anyPort)
+	prepareFleet(t, first.url, storageURL, nil).join(t, first) // so that the streams are there when the server is back
+	first.stop(t)
+
+	port, release := closedPort(t)
+	f := prepareFleet(t, fmt.Sprintf("nats://127.0.0.1:%d", port), storageURL, nil)
+	worker := start(t, "worker", f.vars)
+	eventually(t, 10*time.Second, "the worker says three times that it waits", func() bool {
+		if !worker.running() {
+			t.Fatalf("%s ended", worker)
+		}
+		return len(worker.logged("waiting for nats")) >= 3
+	})
+	waits := worker.logged("waiting for nats")
+	for i, l := range waits {
+		if !strings.Contains(l.Error, string(bus.CodeUnreachable)) {
+			t.Errorf("waits because of %q, want %s", l.Error, bus.CodeUnreachable)
+		}
+		if i > 0 && l.RetryIn <= waits[i-1].RetryIn {
+			t.Errorf("waits %v ms after %v ms, want longer each time", l.RetryIn, waits[i-1].RetryIn)
+		}
+	}
+
+	release()
+	second := startServer(t, dir, port)
+	f.join(t, second)
+	if _, err := f.producer.Submit(t.Context(), submission("pedidos", "late", orders(3, 0))); err != nil {
+		t.Fatal(err)
+	}
+	if o := f.outcome(t, "pedidos", "late"); o.Kind != execution.Succeeded || o.Host != worker.host() {
+		t.Errorf("ended %s on %s: %v; want SUCCEEDED on %s", o.Kind, o.Host, o.Fault, worker.host())
+	}
+}
+
+// TestWrongEnvironment starts services with one value that can't work. They end at
+// once, before they look for a server, and say which variable it is.
+func TestWrongEnvironment(t *testing.T) {
+	port, _ := closedPort(t)
+	right := map[string]map[string]string{
+		"worker": {},
+		"bridge": {"LAMBDA_FUNCTION": function, "LAMBDA_ENDPOINT": "http://127.0.0.1:1"},
+	}
+	for _, vars := range right {
+		maps.Copy(vars, awsVariables)
+		vars["NATS_URL"], vars["STORAGE_URL"] = fmt.Sprintf("nats://127.0.0.1:%d", port), directory(t)
+	}
+	const unset = "\x00"
+	tests := map[string]struct {
+		service, variable, value string
+		accepted                 []string // also said
+	}{
+		"worker no number":      {service: "worker", variable: "SLOTS", value: "abc"},
+		"worker no duration":    {service: "worker", variable: "DRAIN", value: "25"},
+		"worker unknown choice": {service: "worker", variable: "NATS_DURABILITY", value: "maybe", accepted: []string{"fast", "fsync", "replicated"}},
+		"worker no store":       {service: "worker", variable: "STORAGE_URL", value: unset},
+		"worker empty store":    {service: "worker", variable: "STORAGE_URL", value: ""},
+		"worker strange store":  {service: "worker", variable: "STORAGE_URL", value: "ftp://host/x", accepted: []string{"file:///", "s3://"}},
+		"bridge no number":      {service: "bridge", variable: "BRIDGE_SLOTS", value: "many"},
+		"bridge unknown choice": {service: "bridge", variable: "NATS_DURABILITY", value: "maybe", accepted: []string{"fast", "fsync", "replicated"}},
+		"bridge no store":       {service: "bridge", variable: "STORAGE_URL", value: unset},
+		"bridge no function":    {service: "bridge", variable: "LAMBDA_FUNCTION", value: unset},
+		"bridge other machine":  {service: "bridge", variable: "LAMBDA_ARCHITECTURE", value: "mips", accepted: []string{"arm64", "x86_64"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			vars := maps.Clone(right[tt.service])
+			if vars[tt.variable] = tt.value; tt.value == unset {
+				delete(vars, tt.variable)
+			}
+			p := start(t, tt.service, vars)
+			if code := p.exit(t, 5*time.Second); code <= 0 {
+				t.Errorf("ended with %d, want an error", code)
+			}
+			said := p.output.tail(16 << 10)
+			for _, want := range append([]string{tt.variable}, tt.accepted...) {
+				if !strings.Contains(said, want) {
+					t.Errorf("it says nothing of %q:\n%s", want, said)
+				}
+			}
+		})
+	}
+}

@@ -32,7 +32,7 @@ type process struct {
 }
 
 func newProcess(cfg Config, variables []string, logs io.Writer, onExit func()) *process {
-	cmd := exec.Command(cfg.Command[0], cfg.Command[1:]...)
+	cmd := exec.Command(cfg.Command[0], cfg.Command[1:]...) //nolint:gosec // running it is what the service is for
 	cmd.Dir = cfg.Dir
 	cmd.Env = variables
 	isolate(cmd)
@@ -50,9 +50,9 @@ func (p *process) start() error {
 	}
 	p.cmd.Stdout, p.cmd.Stderr = w, w
 	err = p.cmd.Start()
-	w.Close() // the child has its own
+	_ = w.Close() // the child has its own
 	if err != nil {
-		r.Close()
+		_ = r.Close()
 		return err
 	}
 	p.output.pipe = r
@@ -63,14 +63,14 @@ func (p *process) start() error {
 func (p *process) wait() {
 	var reading sync.WaitGroup
 	reading.Go(p.output.read)
-	p.cmd.Wait() // the state says how it ended
-	p.kill()     // what it leaves behind
+	_ = p.cmd.Wait() // the state says how it ended
+	p.kill()         // what it leaves behind
 	p.mu.Lock()
 	p.reaped = true
 	p.mu.Unlock()
-	p.output.pipe.SetReadDeadline(time.Now().Add(outputGrace))
+	_ = p.output.pipe.SetReadDeadline(time.Now().Add(outputGrace))
 	reading.Wait()
-	p.output.pipe.Close()
+	_ = p.output.pipe.Close()
 	p.onExit()
 	close(p.exited)
 }
@@ -149,7 +149,7 @@ const maxTail = 4 << 10 // bytes that LogType=Tail returns
 
 // append adds what the process, or the platform, has written.
 func (o *output) append(p []byte) {
-	o.forward.Write(p) // a log that can't be written stops nothing
+	_, _ = o.forward.Write(p) // a log that can't be written stops nothing
 	o.tail = append(o.tail, p...)
 	if extra := len(o.tail) - maxTail; extra > 0 {
 		o.tail = append(o.tail[:0], o.tail[extra:]...)

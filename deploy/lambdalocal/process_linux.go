@@ -1,10 +1,10 @@
 package lambdalocal
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 )
 
@@ -16,14 +16,13 @@ func isolate(cmd *exec.Cmd) {
 // peakMemory returns the most bytes that the process has had resident, as
 // proc_pid_status(5) tells, or 0 when it is gone.
 func peakMemory(pid int) int64 {
-	status, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
-	defer status.Close()
-	for lines := bufio.NewScanner(status); lines.Scan(); {
+	for line := range strings.Lines(string(status)) {
 		var kilobytes int64
-		if n, _ := fmt.Sscanf(lines.Text(), "VmHWM: %d kB", &kilobytes); n == 1 {
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); n == 1 {
 			return kilobytes << 10
 		}
 	}

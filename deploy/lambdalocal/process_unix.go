@@ -8,23 +8,25 @@ import (
 	"syscall"
 )
 
-// killGroup kills the group that p leads. A group that is gone is no error.
-func killGroup(p *os.Process) { syscall.Kill(-p.Pid, syscall.SIGKILL) }
+// signalGroup signals the group that p leads. A group that is gone is no error.
+func signalGroup(p *os.Process, sig syscall.Signal) { _ = syscall.Kill(-p.Pid, sig) }
+
+func killGroup(p *os.Process) { signalGroup(p, syscall.SIGKILL) }
 
 // freezeGroup stops the group that p leads; thawGroup lets it go on.
-func freezeGroup(p *os.Process) { syscall.Kill(-p.Pid, syscall.SIGSTOP) }
-func thawGroup(p *os.Process)   { syscall.Kill(-p.Pid, syscall.SIGCONT) }
+func freezeGroup(p *os.Process) { signalGroup(p, syscall.SIGSTOP) }
+func thawGroup(p *os.Process)   { signalGroup(p, syscall.SIGCONT) }
 
 // terminate asks p to end, which only one that isn't frozen can hear.
 func terminate(p *os.Process) {
 	thawGroup(p)
-	syscall.Kill(p.Pid, syscall.SIGTERM)
+	_ = p.Signal(syscall.SIGTERM) // one that is gone is no error either
 }
 
 // read takes what the process writes until nobody holds the other end.
 func (o *output) read() {
 	if raw, err := o.pipe.SyscallConn(); err == nil {
-		raw.Read(o.readAvailable)
+		_ = raw.Read(o.readAvailable) // ends with the pipe
 	}
 }
 
@@ -36,7 +38,7 @@ func (o *output) drain() {
 		return
 	}
 	if raw, err := o.pipe.SyscallConn(); err == nil {
-		raw.Control(func(fd uintptr) { o.readAvailable(fd) })
+		_ = raw.Control(func(fd uintptr) { o.readAvailable(fd) }) // nothing is left in a closed pipe
 	}
 }
 

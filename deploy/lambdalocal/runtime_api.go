@@ -123,7 +123,7 @@ func takeAnswer(env *environment, w http.ResponseWriter, r *http.Request, res re
 		return
 	}
 	w.WriteHeader(http.StatusAccepted)
-	io.WriteString(w, `{"status":"OK"}`)
+	w.Write([]byte(`{"status":"OK"}`))
 }
 
 func refuseAnswer(w http.ResponseWriter, status int, errorType string, err error) {

@@ -35,7 +35,7 @@ func (o *opened) close() {
 }
 
 // open finds the file of each catalog, among the inputs or in the archive.
-func (n *Native) open(selection spec.Selection, inputs []Input) (*opened, error) {
+func (n Native) open(selection spec.Selection, inputs []Input) (*opened, error) {
 	limits := n.limits()
 	o := &opened{inputs: map[string]engine.Input{}}
 	data := inputs[0]
@@ -61,7 +61,7 @@ func (n *Native) open(selection spec.Selection, inputs []Input) (*opened, error)
 	return o, nil
 }
 
-func (n *Native) limits() reader.Limits {
+func (n Native) limits() reader.Limits {
 	if n.Limits == (reader.Limits{}) {
 		return reader.DefaultLimits()
 	}

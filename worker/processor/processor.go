@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,11 +41,11 @@ type Input struct {
 
 // Info goes into the report as it is.
 type Info struct {
-	Execution string
-	Mailbox   string // casilla_id
-	Sender    string // emisor_id
-	Method    string // metodo_envio
-	Directory string // log_directory
+	ExecutionID string
+	Mailbox     string // casilla_id
+	Sender      string // emisor_id
+	Method      string // metodo_envio
+	Directory   string // log_directory
 }
 
 // Result is what came of a job.
@@ -70,23 +71,28 @@ type Summary struct {
 // limits; one Native serves any number of jobs at once.
 type Native struct {
 	Limits reader.Limits
-
-	cache programs
 }
+
+// cache holds the configurations of the process: however many Natives there are,
+// they meet the same ones.
+var cache programs
 
 // Process checks a job. Errors in the data are no error of Process. A
 // configuration that can't be used and a file that can't be read are permanent
 // ones, and the result is a report that says so; any other error, such as the end
 // of ctx, comes without a result.
-func (n *Native) Process(ctx context.Context, job Job) (Result, error) {
+func (n Native) Process(ctx context.Context, job Job) (Result, error) {
 	now := job.Now
 	if now == nil {
 		now = time.Now
 	}
 	r := &report.Report{Result: &engine.Result{}, Info: report.Info{
-		Execution: job.Info.Execution, Mailbox: job.Info.Mailbox, Sender: job.Info.Sender, Method: job.Info.Method,
+		Execution: job.Info.ExecutionID, Mailbox: job.Info.Mailbox, Sender: job.Info.Sender, Method: job.Info.Method,
 		Directory: job.Info.Directory, Language: job.Language, Start: now(),
 	}}
+	job.Inputs = slices.DeleteFunc(slices.Clone(job.Inputs), func(in Input) bool {
+		return extension(in.Name) == ".yaml" || extension(in.Name) == ".yml" // the configuration, sent along
+	})
 	if len(job.Inputs) > 0 {
 		r.Info.Data = job.Inputs[0].Name
 	}
@@ -100,8 +106,8 @@ func (n *Native) Process(ctx context.Context, job Job) (Result, error) {
 }
 
 // check fills the report. A permanent error is in the report already.
-func (n *Native) check(ctx context.Context, job Job, r *report.Report) error {
-	entry := n.cache.load(job.ConfigName, job.Config)
+func (n Native) check(ctx context.Context, job Job, r *report.Report) error {
+	entry := cache.load(job.ConfigName, job.Config)
 	for _, issue := range entry.issues {
 		switch {
 		case issue.Rule != "": // the run reports rules that don't compile
@@ -126,9 +132,9 @@ func (n *Native) check(ctx context.Context, job Job, r *report.Report) error {
 	return err
 }
 
-func (n *Native) run(ctx context.Context, entry *program, job Job, r *report.Report) error {
+func (n Native) run(ctx context.Context, entry *program, job Job, r *report.Report) error {
 	if len(job.Inputs) == 0 {
-		return fault.New(CodeNoInput, "there is no data file").Expecting("one").Permanent()
+		return fault.New(CodeNoInput, "there is no data file").Expecting("one .csv, .xlsx or .zip file").Permanent()
 	}
 	data := job.Inputs[0]
 	selection, err := entry.config.Select(data.Name)
@@ -140,7 +146,7 @@ func (n *Native) run(ctx context.Context, entry *program, job Job, r *report.Rep
 		return err
 	}
 	defer files.close()
-	result, err := entry.compiled(selection, path.Ext(data.Name)).Run(ctx, files.inputs, r.Info.Start)
+	result, err := entry.compiled(selection, extension(data.Name)).Run(ctx, files.inputs, r.Info.Start)
 	if err != nil {
 		return err
 	}
@@ -175,6 +181,4 @@ func finish(r *report.Report) (Result, error) {
 	return result, nil
 }
 
-// extension is how reports and the flat folder of the original name the data
-// file: data with this behind.
 func extension(name string) string { return strings.ToLower(path.Ext(name)) }

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/worker/processor"
+)
+
+// runCmd checks one file without a queue, as the original's command did.
+type runCmd struct {
+	Config string `arg:"" type:"existingfile" help:"The configuration, a YAML file."`
+	Data   string `arg:"" type:"existingfile" help:"The data: .csv, .xlsx, or a .zip of them."`
+	Out    string `type:"path" placeholder:"DIR" help:"Where the reports go. Default: a new directory, sage-out-<data>-<time>."`
+	Lang   string `enum:"es,en" default:"es" help:"The language of the reports: es or en."`
+	JSON   bool   `help:"Print one line of JSON instead of a summary."`
+
+	stdout io.Writer // os.Stdout, but for tests
+}
+
+// The exit codes of the command.
+const (
+	exitClean = iota
+	exitDataErrors
+	exitUnusable // wrong configuration or usage, or the system failed
+)
+
+// Run checks the file and writes the folder of an execution. The error is one
+// that left no report.
+func (c *runCmd) Run(ctx context.Context) (exit int, err error) {
+	if c.stdout == nil {
+		c.stdout = os.Stdout
+	}
+	config, err := os.ReadFile(c.Config)
+	if err != nil {
+		return exitUnusable, err
+	}
+	started := time.Now()
+	result, problem := processor.Native{}.Process(ctx, processor.Job{
+		Config: config, ConfigName: filepath.Base(c.Config), Language: c.Lang,
+		Inputs: []processor.Input{{Name: filepath.Base(c.Data), Path: c.Data}},
+	})
+	if problem != nil && !fault.IsPermanent(problem) {
+		return exitUnusable, problem
+	}
+	out := c.Out
+	if out == "" {
+		name := filepath.Base(c.Data)
+		out = fmt.Sprintf("sage-out-%s-%s", strings.TrimSuffix(name, filepath.Ext(name)), started.Format("20060102-150405.000"))
+	}
+	if err := c.write(out, config, result); err != nil {
+		return exitUnusable, err
+	}
+	switch {
+	case problem != nil:
+		exit = exitUnusable
+	case result.Errors > 0:
+		exit = exitDataErrors
+	}
+	if c.JSON {
+		return exit, c.printJSON(exit, out, result)
+	}
+	return exit, c.print(out, result, time.Since(started))
+}
+
+// write makes the flat folder of the original: what went in, then the reports.
+func (c *runCmd) write(out string, config []byte, result processor.Result) error {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(out)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := c.copyData(root, "data"+strings.ToLower(filepath.Ext(c.Data))); err != nil {
+		return err
+	}
+	if err := root.WriteFile("input.yaml", config, 0o644); err != nil {
+		return err
+	}
+	for _, f := range result.Files {
+		if err := root.WriteFile(f.Name, f.Data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyData puts the data beside its reports, as a link where the file system has
+// links: the data can be large, and neither name is ever written to again.
+func (c *runCmd) copyData(root *os.Root, name string) error {
+	in, err := os.Open(c.Data)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if os.Link(c.Data, filepath.Join(root.Name(), name)) == nil {
+		return nil
+	}
+	data, err := root.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(data, in)
+	return errors.Join(err, data.Close())
+}
+
+// outcome is the line that --json prints.
+type outcome struct {
+	Status   string `json:"status"`
+	Errors   int    `json:"errors"`
+	Warnings int    `json:"warnings"`
+	Records  int    `json:"records"`
+	ExitCode int    `json:"exit_code"`
+	Out      string `json:"out"`
+}
+
+func (c *runCmd) printJSON(exit int, out string, r processor.Result) error {
+	enc := json.NewEncoder(c.stdout)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(outcome{r.Status, r.Errors, r.Warnings, r.Records, exit, out})
+}
+
+// words are what the summary says, by language.
+var words = map[string]struct{ counts, more, reports string }{
+	"es": {"%d registros, %d errores, %d advertencias en %s", "  … y %d hallazgos más", "Informe: %s"},
+	"en": {"%d records, %d errors, %d warnings in %s", "  … and %d more findings", "Report: %s"},
+}
+
+// maxShown is how many findings the summary lists: the rest is in the report.
+const maxShown = 10
+
+func (c *runCmd) print(out string, r processor.Result, took time.Duration) error {
+	w, paint := words[c.Lang], painter(c.stdout)
+	color := map[int]string{0: green}[r.Errors]
+	if r.Errors > 0 {
+		color = red
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  "+w.counts+"\n", paint(color, r.Status), r.Records, r.Errors, r.Warnings, took.Round(time.Millisecond))
+	for _, f := range r.Findings[:min(len(r.Findings), maxShown)] {
+		mark := map[string]string{"error": paint(red, "✗"), "warning": paint(yellow, "!")}[f.Severity]
+		if mark == "" {
+			mark = "·"
+		}
+		fmt.Fprintf(&b, "  %s %s", mark, printable(f.Message))
+		if place := place(f); place != "" {
+			fmt.Fprintf(&b, "  %s", paint(dim, place))
+		}
+		b.WriteByte('\n')
+	}
+	if more := len(r.Findings) - maxShown; more > 0 {
+		fmt.Fprintf(&b, w.more+"\n", more)
+	}
+	fmt.Fprintf(&b, w.reports+"\n", filepath.Join(out, "report.html"))
+	_, err := io.WriteString(c.stdout, b.String())
+	return err
+}
+
+// place reads like "ventas.csv:12 ×30".
+func place(f processor.Summary) string {
+	place := f.File
+	if f.Line > 0 {
+		place += fmt.Sprintf(":%d", f.Line)
+	}
+	if f.Count > 1 {
+		place += fmt.Sprintf(" ×%d", f.Count)
+	}
+	return printable(strings.TrimSpace(place))
+}
+
+// The colours of a terminal, as SGR parameters.
+const (
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	dim    = "2"
+)
+
+// painter colours text when out is a terminal whose owner hasn't asked for none
+// (https://no-color.org).
+func painter(out io.Writer) func(color, text string) string {
+	file, ok := out.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) || os.Getenv("NO_COLOR") != "" {
+		return func(_, text string) string { return text }
+	}
+	return func(color, text string) string { return "\x1b[" + color + "m" + text + "\x1b[0m" }
+}
+
+// printable keeps what comes from files from reaching a terminal as a command.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s)
+}

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -36,7 +37,7 @@ func (d *Durability) UnmarshalText(text []byte) error {
 		*d = v
 		return nil
 	}
-	return fmt.Errorf("%q is not a durability; accepted: fast, fsync, replicated", text)
+	return errors.New("one of fast, fsync, replicated")
 }
 
 // CheckDurability compares what cfg declares with what the servers do. The

@@ -10,6 +10,7 @@ package guard
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -105,7 +106,8 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 	if err != nil {
 		return execution.Outcome{}, busy(err)
 	}
-	defer g.release(ctx, lease)
+	release := sync.OnceFunc(func() { g.release(ctx, lease) })
+	defer release()
 	a.Token = lease.Token
 	r, revision, err := g.begin(ctx, &a)
 	if err != nil {
@@ -127,6 +129,10 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 	if err := started(ctx); err != nil {
 		return execution.Outcome{}, busy(err)
 	}
+	// With an outcome standing the lock protects nothing any more.
+	var releasing sync.WaitGroup
+	releasing.Go(release)
+	defer releasing.Wait()
 	return g.settle(ctx, a, r, revision, o)
 }
 
@@ -166,14 +172,25 @@ func (g *Guard) checkGeneration(ctx context.Context, k execution.Key) error {
 // begin records that a runs, and counts an earlier attempt that ended without a
 // word. It completes a with its number.
 func (g *Guard) begin(ctx context.Context, a *execution.Attempt) (state.Record, uint64, error) {
-	k := a.Request.Key()
-	r, revision, err := g.states.Load(ctx, k)
+	if a.Deliveries == 1 {
+		// Nobody has had it before, as a rule: one round trip less.
+		r, revision, err := g.run(ctx, a, state.Record{Key: a.Request.Key()}, 0)
+		if !errors.Is(err, state.ErrStale) {
+			return r, revision, err
+		}
+	}
+	r, revision, err := g.states.Load(ctx, a.Request.Key())
 	if err != nil {
 		return r, 0, busy(err)
 	}
+	return g.run(ctx, a, r, revision)
+}
+
+// run makes the record r, as it was at revision, say that a runs.
+func (g *Guard) run(ctx context.Context, a *execution.Attempt, r state.Record, revision uint64) (state.Record, uint64, error) {
 	digest := a.Request.Digest()
 	if revision > 0 && r.RequestDigest != digest {
-		return r, 0, conflict(k)
+		return r, 0, conflict(r.Key)
 	}
 	if r.State == execution.Running {
 		r.Crashes++ // its holder neither finished, failed nor drained
@@ -185,7 +202,7 @@ func (g *Guard) begin(ctx context.Context, a *execution.Attempt) (state.Record, 
 	now := time.Now().UTC()
 	r.State, r.RequestDigest, r.Token = execution.Running, digest, a.Token
 	r.Executor, r.Host, r.Started, r.Updated = g.who.Executor, g.who.Host, now, now
-	revision, err = g.states.Save(ctx, r, revision)
+	revision, err := g.states.Save(ctx, r, revision)
 	if err != nil {
 		return r, 0, busy(err)
 	}

@@ -35,7 +35,7 @@ func TestParseNamesEveryVariableAndWhatItAccepts(t *testing.T) {
 	}
 	for _, want := range []string{
 		`STORE is not set`, `SLOTS is "abc"; expected a whole number`, `DRAIN is "soon"; expected a duration`,
-		`DURABILITY is "maybe"`, "accepted: fast, fsync, replicated", `SHARE is "half"; expected a number`, `ON is "sí"; expected true or false`,
+		`DURABILITY is "maybe"; expected one of fast, fsync, replicated`, `SHARE is "half"; expected a number`, `ON is "sí"; expected true or false`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\ndoes not say %q", err, want)

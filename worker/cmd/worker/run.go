@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,26 +97,20 @@ func (c *runCmd) write(out string, config []byte, result processor.Result) error
 	return nil
 }
 
-// copyData puts the data beside its reports, as a link where the file system has
-// links: the data can be large, and neither name is ever written to again.
+// copyData puts the data beside its reports: whoever opens the folder later must
+// see what was checked, whatever has become of the original.
 func (c *runCmd) copyData(root *os.Root, name string) error {
 	in, err := os.Open(c.Data)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if os.Link(c.Data, filepath.Join(root.Name(), name)) == nil {
-		return nil
-	}
-	data, err := root.Create(name)
+	out, err := root.Create(name)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(data, in)
-	return errors.Join(err, data.Close())
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 // outcome is the line that --json prints.

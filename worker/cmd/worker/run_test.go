@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const config = `sage_yaml: {name: n, description: d, version: "1", author: a}
+const runConfig = `sage_yaml: {name: n, description: d, version: "1", author: a}
 catalogs:
   c:
     name: c
@@ -32,10 +32,10 @@ func TestRun(t *testing.T) {
 		want         outcome
 		says         string
 	}{
-		"clean":         {config, "a\n1\n2\n", outcome{"Éxito", 0, 0, 2, 0, ""}, "2 registros, 0 errores"},
-		"data errors":   {config, "a\n1\nx\n", outcome{"Fallido", 1, 0, 2, 1, ""}, "datos.csv:3"},
+		"clean":         {runConfig, "a\n1\n2\n", outcome{"Éxito", 0, 0, 2, 0, ""}, "2 registros, 0 errores"},
+		"data errors":   {runConfig, "a\n1\nx\n", outcome{"Fallido", 1, 0, 2, 1, ""}, "datos.csv:3"},
 		"configuration": {"sage_yaml: 1\n", "a\n1\n", outcome{"Fallido", 3, 0, 0, 2, ""}, "config.yaml:1"},
-		"hostile":       {config, "a\n\"1\n", outcome{"Fallido", 1, 0, 0, 2, ""}, "comillas"},
+		"hostile":       {runConfig, "a\n\"1\n", outcome{"Fallido", 1, 0, 0, 2, ""}, "comillas"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -95,7 +95,7 @@ func checkFolder(t *testing.T, out, data string) {
 func TestRunNamesItsFolder(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
-	write(t, "c.yaml", config)
+	write(t, "c.yaml", runConfig)
 	write(t, "ventas.csv", "a\n1\n")
 	cmd := runCmd{Config: "c.yaml", Data: "ventas.csv", Lang: "en", stdout: &bytes.Buffer{}}
 	if exit, err := cmd.Run(t.Context()); exit != 0 || err != nil {

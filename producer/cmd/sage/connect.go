@@ -21,12 +21,14 @@ import (
 
 // Codes of settings and servers that a command can't work with.
 const (
-	codeSetting      fault.Code = "SETTING_INVALID"
-	codeNoJetStream  fault.Code = "JETSTREAM_DISABLED"
-	codeNotSupplied  fault.Code = "SETTING_MISSING"
-	connectPatience             = 5 * time.Second // somebody sits and waits, unlike before a service
-	adviseProvisions            = "look with `sage admin provision`, set the server up with `sage admin provision --apply`"
+	codeSetting     fault.Code = "SETTING_INVALID"
+	codeNoSetting   fault.Code = "SETTING_MISSING"
+	codeNoJetStream fault.Code = "JETSTREAM_DISABLED"
 )
+
+// connectPatience is short, because somebody sits before a command and waits;
+// services wait as long as it takes.
+const connectPatience = 5 * time.Second
 
 // app is what commands have in common.
 type app struct {
@@ -93,7 +95,7 @@ func (a *app) connect(ctx context.Context) (*nats.Conn, jetstream.JetStream, err
 // open opens the fleet's storage.
 func (a *app) open(ctx context.Context) (storage.Store, error) {
 	if a.storageURL == "" {
-		return nil, fault.New(codeNotSupplied, "no storage is named").
+		return nil, fault.New(codeNoSetting, "no storage is named").
 			Expecting("file:///directory or s3://bucket/prefix, the same as the workers'").
 			Advise("set STORAGE_URL, or give --storage")
 	}
@@ -116,7 +118,8 @@ func advise(err error) error {
 		jetstream.ErrBucketNotFound, jetstream.ErrStreamNotFound, jetstream.ErrConsumerNotFound, jetstream.ErrNoStreamResponse,
 	} {
 		if errors.Is(err, missing) {
-			return fault.New(bus.CodeDrift, "the server isn't set up for a fleet: %w", err).Advise(adviseProvisions)
+			return fault.New(bus.CodeDrift, "the server isn't set up for a fleet: %w", err).
+				Advise("look with `sage admin provision`, set the server up with `sage admin provision --apply`")
 		}
 	}
 	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {

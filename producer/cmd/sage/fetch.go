@@ -86,7 +86,7 @@ func (c fetchCommand) print(a *app, o execution.Outcome, files []producer.Fetche
 	}
 	_, err := fmt.Fprintf(a.stdout, "\n%s verified in %s\n", count(written, "file"), c.To)
 	if err == nil && o.Kind != execution.Succeeded {
-		_, err = fmt.Fprintf(a.stderr, "%s the execution is %s: there is no report\n", tint(a.stderr, yellow, "sage:"), o.Kind)
+		_, err = fmt.Fprintf(a.stderr, "%s the execution is %s: the data was not checked\n", tint(a.stderr, yellow, "sage:"), o.Kind)
 	}
 	return err
 }

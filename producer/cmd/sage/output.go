@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,7 +47,7 @@ const (
 
 func usageFault(err error) error {
 	hint := "sage --help"
-	if parse, ok := err.(*kong.ParseError); ok && parse.Context.Selected() != nil {
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context.Selected() != nil {
 		hint = parse.Context.Selected().FullPath() + " --help"
 	}
 	return fault.New(codeUsage, "%w", err).Advise("see `%s`", hint)

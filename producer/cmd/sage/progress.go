@@ -13,7 +13,7 @@ import (
 // elsewhere a line for each thing that happened.
 type progress struct {
 	out     io.Writer
-	text    atomic.Value // string, of the line that moves
+	text    atomic.Pointer[string] // of the line that moves
 	spinner *mpb.Progress
 	bar     *mpb.Bar
 	once    sync.Once
@@ -22,20 +22,20 @@ type progress struct {
 // newProgress returns a progress on standard error. It must be ended.
 func (a *app) newProgress() *progress {
 	p := &progress{out: a.stderr}
-	p.text.Store("")
+	p.phase("")
 	if !terminal(a.stderr) {
 		return p
 	}
 	p.spinner = mpb.New(mpb.WithOutput(a.stderr))
 	p.bar = p.spinner.New(0, mpb.SpinnerStyle(), mpb.BarRemoveOnComplete(), mpb.BarWidth(1),
 		mpb.AppendDecorators(decor.Elapsed(decor.ET_STYLE_MMSS),
-			decor.Any(func(decor.Statistics) string { return "  " + p.text.Load().(string) })))
+			decor.Any(func(decor.Statistics) string { return "  " + *p.text.Load() })))
 	return p
 }
 
 // phase says what goes on now. Only a terminal shows it: it is nothing that
 // happened.
-func (p *progress) phase(text string) { p.text.Store(printable(text)) }
+func (p *progress) phase(text string) { p.text.Store(new(printable(text))) }
 
 // say tells something that happened, and that goes on.
 func (p *progress) say(text string) {

@@ -90,9 +90,12 @@ func (a *app) stateText(s producer.Status) string {
 		}
 		return tint(a.stdout, yellow, string(s.State)) + " (handed back, waiting again)"
 	case execution.Succeeded.Terminal():
+		if s.Summary != nil && s.Summary.Errors > 0 {
+			return tint(a.stdout, yellow, string(s.State)) + " (the data has errors)"
+		}
 		return tint(a.stdout, green, string(s.State))
 	case execution.Dead.Terminal():
-		return tint(a.stdout, red, string(s.State)) + " (no report could be made)"
+		return tint(a.stdout, red, string(s.State)) + " (the data could not be checked)"
 	default:
 		return tint(a.stdout, yellow, string(s.State))
 	}

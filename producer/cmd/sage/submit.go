@@ -40,9 +40,17 @@ Exit codes:
 	0    accepted; with --wait, executed without errors in the data
 	1    with --wait, executed and there are errors in the data
 	2    wrong usage or configuration, or a system failure
-	3    with --wait, DEAD or cancelled: there is no report
+	3    with --wait, DEAD or cancelled: the data was not checked
 	4    not ended when --timeout was over; the execution goes on
 	130  interrupted; what was accepted goes on`
+}
+
+// Validate refuses what can be parsed but makes no sense.
+func (c submitCommand) Validate() error {
+	if c.Timeout < 0 {
+		return fmt.Errorf("--timeout: %v is no time to wait", c.Timeout)
+	}
+	return nil
 }
 
 // deadline is a time, or a duration from now.

@@ -82,10 +82,19 @@ func TestInterruptedWaitLeavesTheExecutionAlone(t *testing.T) {
 	f := newFleet(t)
 	f.work(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(500*time.Millisecond, cancel)
-	r := sage(ctx, "submit", goodConfig, file(t, "slow.csv", csvData), "--id", "e1", "--wait",
-		"--nats", f.server.Config.URL, "--storage", f.objects.URL())
-	if r.code != exitInterrupt || !strings.Contains(r.stderr, "interrupted; the execution is RUNNING and goes on") {
+	data := file(t, "slow.csv", csvData)
+	interrupted := make(chan result, 1)
+	go func() {
+		interrupted <- sage(ctx, "submit", goodConfig, data, "--id", "e1", "--wait",
+			"--nats", f.server.Config.URL, "--storage", f.objects.URL())
+	}()
+	for sees := false; !sees; time.Sleep(20 * time.Millisecond) {
+		s := sage(t.Context(), "status", "e1", "--json", "--nats", f.server.Config.URL, "--storage", f.objects.URL())
+		sees = strings.Contains(s.stdout, `"state":"RUNNING"`)
+	}
+	cancel()
+	r := <-interrupted
+	if r.code != exitInterrupt || !strings.Contains(r.stderr, "sage: interrupted; the execution is ") {
 		t.Errorf("exit code %d, %q", r.code, r.stderr)
 	}
 	r = f.sage(t, exitOK, "status", "e1")
@@ -134,6 +143,7 @@ func TestSubmitRefusesBeforeItStores(t *testing.T) {
 		"class is a path":         {[]string{goodConfig, data, "--class", "a/b"}, "[REQUEST_FIELD]"},
 		"deadline is no time":     {[]string{goodConfig, data, "--deadline", "soon"}, "neither a duration"},
 		"deadline is in the past": {[]string{goodConfig, data, "--deadline=-5m"}, "neither a duration"},
+		"timeout before now":      {[]string{goodConfig, data, "--timeout=-5s"}, "no time to wait"},
 		"no data":                 {[]string{goodConfig}, "see `sage submit --help`"},
 		"unknown flag":            {[]string{goodConfig, data, "--urgent"}, "unknown flag --urgent"},
 	}

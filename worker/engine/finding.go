@@ -169,7 +169,7 @@ func (r *Result) Add(f Finding) {
 	r.Findings = append(r.Findings, f)
 	var stats *FileStats
 	for i := range r.Files {
-		if r.Files[i].Catalog == f.Catalog && f.Catalog != "" && f.Kind >= Surplus {
+		if r.Files[i].Catalog == f.Catalog && f.Catalog != "" && f.Kind != Columns {
 			stats = &r.Files[i]
 		}
 	}

@@ -15,16 +15,13 @@ import (
 	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/state"
 	"github.com/sagefleet/sagefleet/shared/storage"
 )
 
-// Codes of settings and servers that a command can't work with.
-const (
-	codeSetting     fault.Code = "SETTING_INVALID"
-	codeNoSetting   fault.Code = "SETTING_MISSING"
-	codeNoJetStream fault.Code = "JETSTREAM_DISABLED"
-)
+// codeNoJetStream says that NATS runs, but only passes messages on.
+const codeNoJetStream fault.Code = "JETSTREAM_DISABLED"
 
 // connectPatience is short, because somebody sits before a command and waits;
 // services wait as long as it takes.
@@ -40,36 +37,11 @@ type app struct {
 // fleet reads how the fleet is set up from the environment. A flag has the last
 // word on the server's address.
 func (a *app) fleet() (bus.Config, error) {
-	var cfg bus.Config
-	variables, err := env.GetFieldParams(&cfg)
-	if err != nil {
-		return cfg, err
-	}
-	for _, v := range variables { // one by one, because the library's error names the field and not the variable
-		value, set := os.LookupEnv(v.Key)
-		if !set {
-			continue
-		}
-		if err := env.ParseWithOptions(&bus.Config{}, env.Options{Environment: map[string]string{v.Key: value}}); err != nil {
-			return cfg, settingFault(v.Key, value, err)
-		}
-	}
-	if cfg, err = env.ParseAs[bus.Config](); err != nil {
-		return cfg, err
-	}
+	variables := env.ToMap(os.Environ())
 	if a.natsURL != "" {
-		cfg.URL = a.natsURL
+		variables["NATS_URL"] = a.natsURL
 	}
-	return cfg, nil
-}
-
-func settingFault(name, value string, err error) error {
-	if parse, ok := errors.AsType[env.ParseError](err); ok {
-		err = parse.Err
-	}
-	e := fault.New(codeSetting, "%q can't be used: %w", value, err).Advise("correct the environment variable %s", name)
-	e.Field = name
-	return e
+	return settings.Parse[bus.Config](variables)
 }
 
 // connect reaches the fleet's NATS server. The caller closes the connection.
@@ -95,7 +67,7 @@ func (a *app) connect(ctx context.Context) (*nats.Conn, jetstream.JetStream, err
 // open opens the fleet's storage.
 func (a *app) open(ctx context.Context) (storage.Store, error) {
 	if a.storageURL == "" {
-		return nil, fault.New(codeNoSetting, "no storage is named").
+		return nil, fault.New(settings.CodeMissing, "no storage is named").
 			Expecting("file:///directory or s3://bucket/prefix, the same as the workers'").
 			Advise("set STORAGE_URL, or give --storage")
 	}

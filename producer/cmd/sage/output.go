@@ -53,8 +53,15 @@ func usageFault(err error) error {
 	return fault.New(codeUsage, "%w", err).Advise("see `%s`", hint)
 }
 
-// report tells a person of err, and returns the exit code of a failure.
+// report tells a person of err, or of each if it joins several, and returns the
+// exit code of a failure.
 func report(w io.Writer, err error) int {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, err := range joined.Unwrap() {
+			report(w, err)
+		}
+		return exitFailed
+	}
 	e := fault.Describe(err)
 	_, _ = fmt.Fprintf(w, "%s %s\n", tint(w, red, "sage:"), headline(e))
 	for _, line := range details(e) {

@@ -75,7 +75,9 @@ func closedPort(t testing.TB) (port int, release func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	near, err := net.Dial("tcp", far.Addr().String())
+	// Only a port that was bound before it connects is nobody else's meanwhile.
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
+	near, err := dialer.Dial("tcp", far.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ const (
 	detection = ackWait + time.Second
 
 	lightRows = 60
-	heavyRows = 200_000 // enough to be found at work, and to be done again in time
+	heavyRows = 100_000 // enough to be found at work, and little enough to be done again in time
 )
 
 // Heavy files come in two bursts, each larger than what all others than one

@@ -67,15 +67,8 @@ func TestRules(t *testing.T) {
 			want:  []string{"services producer/p.go"},
 		},
 		"service's test imports deploy": {
-			files: map[string]string{"bridge/remote/r_test.go": importing("remote_test", "/deploy/local")},
-			want:  []string{"services bridge/remote/r_test.go"},
-		},
-		"service's test stands in for AWS": {
 			files: map[string]string{"bridge/remote/r_test.go": importing("remote_test", "/deploy/lambdalocal")},
-		},
-		"service stands in for AWS": {
-			files: map[string]string{"bridge/remote/r.go": importing("remote", "/deploy/lambdalocal")},
-			want:  []string{"services bridge/remote/r.go"},
+			want:  []string{"services bridge/remote/r_test.go"},
 		},
 		"service imports tests": {
 			files: map[string]string{"worker/w.go": importing("worker", "/tests/load")},

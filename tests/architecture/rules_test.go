@@ -45,7 +45,6 @@ var (
 
 const (
 	testServer = "shared/bus/bustest"
-	testLambda = "deploy/lambdalocal" // starts processes, imports no service
 	maxLines   = 450
 )
 
@@ -86,7 +85,7 @@ func checkFolders(t tree, report func(at, format string, args ...any)) {
 }
 
 // checkServices holds for tests beside the code too: a service that needs another
-// one to be tested is tested under tests. They may use the local stand-in for AWS.
+// one to be tested is tested under tests.
 func checkServices(t tree, report func(at, format string, args ...any)) {
 	for _, s := range t.sources {
 		from := top(s.path)
@@ -95,7 +94,6 @@ func checkServices(t tree, report func(at, format string, args ...any)) {
 			switch {
 			case from == to || to == "shared" || from == "tests":
 			case from == "deploy" && to != "tests":
-			case s.isTest() && imported == testLambda:
 			case within(s.dir(), from+"/cmd") && slices.Contains(services, to):
 			case slices.Contains(services, from) && slices.Contains(services, to):
 				report(s.path, "imports %s: services never import each other; compose them in a main, in deploy or in tests", imported)

@@ -30,6 +30,10 @@ type Input struct {
 // a finding. The error is of the file or of the context: what is wrong with the
 // data is in the result. now is the moment that pd.Timestamp.now() stands for.
 func (p *Program) Run(ctx context.Context, inputs map[string]Input, now time.Time) (*Result, error) {
+	return p.run(ctx, inputs, now, runtime.GOMAXPROCS(0))
+}
+
+func (p *Program) run(ctx context.Context, inputs map[string]Input, now time.Time, workers int) (*Result, error) {
 	result := &Result{}
 	if p.pkg != nil {
 		result.Package = p.pkg.ID
@@ -41,7 +45,7 @@ func (p *Program) Run(ctx context.Context, inputs map[string]Input, now time.Tim
 			result.Add(Finding{Kind: MissingFile, Severity: spec.Error, Catalog: plan.catalog.ID, File: plan.catalog.Filename, Count: 1})
 			continue
 		}
-		run := newTableRun(plan, input, now.UnixNano(), runtime.GOMAXPROCS(0))
+		run := newTableRun(plan, input, now.UnixNano(), workers)
 		if err := run.run(ctx); err != nil {
 			return nil, err
 		}

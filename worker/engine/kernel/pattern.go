@@ -28,9 +28,9 @@ func matcher(re *regexp.Regexp) func([]byte) bool {
 const maxStates = 256
 
 const (
-	dead    = 0 // no continuation matches
-	matched = 1 // every continuation matches
-	initial = 2
+	dead      = 0 // no continuation matches
+	matched   = 1 // every continuation matches
+	firstLive = 2
 )
 
 // automaton is a deterministic automaton over ASCII for the question whether
@@ -38,11 +38,15 @@ const (
 type automaton struct {
 	next  []uint16 // state*utf8.RuneSelf + byte: the next state
 	atEnd []bool   // by state: the text matches if it ends here
+	start uint16   // which is dead or matched for a pattern that reads nothing
 }
 
 // match reports whether text matches. It isn't ok when text is not ASCII.
 func (d *automaton) match(text []byte) (holds, ok bool) {
-	state := uint16(initial)
+	state := d.start
+	if state <= matched {
+		return state == matched, true
+	}
 	for _, b := range text {
 		if b >= utf8.RuneSelf {
 			return false, false
@@ -76,9 +80,9 @@ func newAutomaton(pattern string) *automaton {
 	}
 	b := &builder{prog: prog, states: map[string]uint16{}, sets: [][]uint32{nil, nil}}
 	b.auto.atEnd = []bool{false, true}
-	b.auto.next = make([]uint16, initial*utf8.RuneSelf) // of dead and matched, never read
-	b.add(b.closure(nil, uint32(prog.Start), syntax.EmptyBeginText), syntax.EmptyBeginText|syntax.EmptyEndText)
-	for state := initial; state < len(b.sets) && !b.failed; state++ {
+	b.auto.next = make([]uint16, firstLive*utf8.RuneSelf) // of dead and matched, never read
+	b.auto.start = b.add(b.closure(nil, uint32(prog.Start), syntax.EmptyBeginText), syntax.EmptyBeginText|syntax.EmptyEndText)
+	for state := firstLive; state < len(b.sets) && !b.failed; state++ {
 		b.expand(state)
 	}
 	if b.failed {

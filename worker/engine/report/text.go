@@ -13,7 +13,7 @@ import (
 func (r *Report) Text() []byte {
 	l := r.text()
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s: %s\n", l.title, r.Info.Data)
+	fmt.Fprintf(&b, "%s: %s\n", l.title, oneLine(r.Info.Data))
 	fmt.Fprintf(&b, "%s: %s\n", l.status, l.statuses[r.Status()])
 	fmt.Fprintf(&b, "%s: %d\n%s: %d\n%s: %d\n", l.records, r.Result.Records, l.errors, r.Errors(), l.warnings, r.Result.Warnings)
 	fmt.Fprintf(&b, "%s: %.2f %%\n", l.rate, r.successRate())
@@ -35,7 +35,7 @@ func (r *Report) Text() []byte {
 func (l *language) writeFinding(b *bytes.Buffer, f *engine.Finding) {
 	fmt.Fprintf(b, "\n[%s] %s", l.severities[f.Severity], oneLine(l.message(f)))
 	if f.File != "" {
-		fmt.Fprintf(b, " (%s)", f.File)
+		fmt.Fprintf(b, " (%s)", oneLine(f.File))
 	}
 	fmt.Fprintf(b, ": %d\n", f.Count)
 	if f.Rule != nil {
@@ -43,7 +43,7 @@ func (l *language) writeFinding(b *bytes.Buffer, f *engine.Finding) {
 	}
 	if f.Columns != nil {
 		expected, found := l.columnCounts(f.Columns)
-		fmt.Fprintf(b, "  %s: %s\n  %s: %s\n", l.expected, expected, l.found, found)
+		fmt.Fprintf(b, "  %s: %s\n  %s: %s\n", l.expected, oneLine(expected), l.found, oneLine(found))
 	}
 	for _, d := range f.Details {
 		fmt.Fprintf(b, "  %s", l.place(&d))

@@ -12,6 +12,13 @@ import (
 // Space returns text without the spaces around it, which numbers, dates and
 // booleans may have.
 func Space(text []byte) []byte {
+	if len(text) > 0 && text[0] > ' ' && text[len(text)-1] > ' ' {
+		return text
+	}
+	return trim(text)
+}
+
+func trim(text []byte) []byte {
 	for len(text) > 0 && (text[0] == ' ' || text[0] == '\t') {
 		text = text[1:]
 	}

@@ -76,7 +76,7 @@ func (c *CSV) open() error {
 	var head []byte
 	for len(head) < len(utf8BOM) && !c.eof {
 		var err error
-		if head, err = c.fill(head); err != nil {
+		if head, err = c.fillBy(head, min(firstRead, c.limits.Block)); err != nil {
 			return err
 		}
 	}
@@ -201,19 +201,28 @@ func (c *CSV) Next(b *Block) error {
 	}
 }
 
-// fill appends up to one block of bytes to buf and checks them.
+// firstRead is how much is read to find the first record. Most files are no
+// longer than that, and then need no larger buffer.
+const firstRead = 64 << 10
+
+// fill appends to buf what is missing to a whole block, or else another block.
 func (c *CSV) fill(buf []byte) ([]byte, error) {
-	had := len(buf)
-	want := had + c.limits.Block
-	if had < c.limits.Block {
-		want = c.limits.Block
+	if len(buf) < c.limits.Block {
+		return c.fillBy(buf, c.limits.Block-len(buf))
 	}
+	return c.fillBy(buf, c.limits.Block)
+}
+
+// fillBy appends up to n bytes to buf and checks them.
+func (c *CSV) fillBy(buf []byte, n int) ([]byte, error) {
+	had := len(buf)
+	want := had + n
 	// One byte more is left for the line end that terminate may add.
 	if cap(buf) < want+1 {
 		buf = append(make([]byte, 0, want+want/8+1), buf...)
 	}
-	n, err := io.ReadFull(c.in, buf[had:want])
-	buf = buf[:had+n]
+	read, err := io.ReadFull(c.in, buf[had:want])
+	buf = buf[:had+read]
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		c.eof = true

@@ -12,7 +12,8 @@ func (c *CSV) Scan(b *Block, layout Layout, cells *table.Cells) error {
 	cells.Reset(layout.Columns)
 	cells.Data = b.Data
 	cells.FirstLine = b.Line
-	s := scanner{data: b.Data, delimiter: byte(c.dialect.Delimiter), layout: layout, cells: cells, limit: c.limits.Field}
+	cells.Grow(bytes.Count(b.Data, []byte{'\n'}))
+	s := scanner{data: b.Data, delimiter: byte(c.dialect.Delimiter), slots: layout.Slots, cells: cells, limit: uint32(c.limits.Field)}
 	for s.pos < len(s.data) {
 		if s.blankLine() {
 			continue
@@ -21,6 +22,7 @@ func (c *CSV) Scan(b *Block, layout Layout, cells *table.Cells) error {
 			return err
 		}
 	}
+	cells.Trim()
 	return nil
 }
 
@@ -31,8 +33,8 @@ type scanner struct {
 	pos       int
 	line      uint32
 	delimiter byte
-	limit     int
-	layout    Layout
+	limit     uint32
+	slots     []int
 	cells     *table.Cells
 }
 
@@ -54,8 +56,8 @@ func (s *scanner) blankLine() bool {
 }
 
 func (s *scanner) record() error {
+	row := len(s.cells.Lines)
 	s.cells.Lines = append(s.cells.Lines, s.line)
-	slots := s.layout.Slots
 	column, empty := 0, false
 	for last := false; !last; column++ {
 		var span table.Span
@@ -64,24 +66,23 @@ func (s *scanner) record() error {
 		} else {
 			span = s.plain()
 		}
-		last = s.data[s.pos] == '\n'
-		if last && s.pos > 0 && int(span.End) == s.pos && span.End > span.Start && s.data[s.pos-1] == '\r' {
+		if last = s.data[s.pos] == '\n'; last && int(span.End) == s.pos && span.End > span.Start && s.data[s.pos-1] == '\r' {
 			span.End--
 		}
 		s.pos++
-		if int(span.End-span.Start) > s.limit {
-			return s.tooLong(column, int(span.End-span.Start))
+		if span.End-span.Start > s.limit {
+			return s.tooLong(column, span)
 		}
 		empty = span.Start == span.End
-		if column < len(slots) {
-			if slot := slots[column]; slot >= 0 {
-				s.cells.Columns[slot] = append(s.cells.Columns[slot], span)
+		if column < len(s.slots) {
+			if slot := s.slots[column]; slot >= 0 {
+				s.cells.Columns[slot][row] = span
 			}
 		}
 	}
 	s.line++
-	if column != len(slots) {
-		s.ragged(column, empty)
+	if column != len(s.slots) {
+		s.ragged(row, column, empty)
 	}
 	return nil
 }
@@ -135,20 +136,19 @@ func undouble(text []byte) int {
 	return w
 }
 
-// ragged notes a row of another width and fills up its missing cells.
-func (s *scanner) ragged(width int, lastEmpty bool) {
-	row := len(s.cells.Lines) - 1
-	s.cells.Ragged = append(s.cells.Ragged, table.Ragged{Row: row, Surplus: width - len(s.layout.Slots), LastEmpty: lastEmpty})
-	for column := width; column < len(s.layout.Slots); column++ {
-		if slot := s.layout.Slots[column]; slot >= 0 {
-			s.cells.Columns[slot] = append(s.cells.Columns[slot], table.Span{})
+// ragged notes a row of another width and empties its missing cells.
+func (s *scanner) ragged(row, width int, lastEmpty bool) {
+	s.cells.Ragged = append(s.cells.Ragged, table.Ragged{Row: row, Surplus: width - len(s.slots), LastEmpty: lastEmpty})
+	for column := width; column < len(s.slots); column++ {
+		if slot := s.slots[column]; slot >= 0 {
+			s.cells.Columns[slot][row] = table.Span{}
 		}
 	}
 }
 
-func (s *scanner) tooLong(column, length int) error {
+func (s *scanner) tooLong(column int, span table.Span) error {
 	line := s.cells.FirstLine + int(s.cells.Lines[len(s.cells.Lines)-1])
-	return fail(CodeFieldTooLong, "cell %d of the row has %d bytes", column+1, length).
+	return fail(CodeFieldTooLong, "cell %d of the row has %d bytes", column+1, span.End-span.Start).
 		At("", line, 0).Expecting("at most %d", s.limit).
 		Advise("check the quotes and the delimiter of the file")
 }

@@ -29,6 +29,21 @@ func (c *Cells) Reset(columns int) {
 	c.Ragged = c.Ragged[:0]
 }
 
+// Grow makes room for n rows in all columns, whose cells may then be set by
+// index. Those that aren't set have no meaning.
+func (c *Cells) Grow(n int) {
+	for i := range c.Columns {
+		c.Columns[i] = resize(c.Columns[i], n)
+	}
+}
+
+// Trim cuts the columns to the rows there are.
+func (c *Cells) Trim() {
+	for i := range c.Columns {
+		c.Columns[i] = c.Columns[i][:c.Rows()]
+	}
+}
+
 // Rows returns how many rows c has.
 func (c *Cells) Rows() int { return len(c.Lines) }
 

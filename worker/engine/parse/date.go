@@ -66,12 +66,21 @@ func splitClock(text []byte) (date, clock []byte) {
 func civil(t []byte, order Order) (y, m, d int, hint Hint, ok bool) {
 	switch {
 	case len(t) == 10 && (t[4] == '-' || t[4] == '/') && t[7] == t[4]:
-		y, m, d = digits(t[:4]), digits(t[5:7]), digits(t[8:])
-		return y, m, d, NoHint, y >= 0 && m >= 0 && d >= 0
+		y, m, d, ok = yearFirst(t)
+		return y, m, d, NoHint, ok
 	case len(t) == 8 && digits(t) >= 0:
 		return digits(t[:4]), digits(t[4:6]), digits(t[6:]), NoHint, true
 	}
 	return slashed(t, order)
+}
+
+// yearFirst reads YYYY-MM-DD, which nearly all dates are, without a loop.
+func yearFirst(t []byte) (y, m, d int, ok bool) {
+	_ = t[9]
+	a, b, c, e := t[0]-'0', t[1]-'0', t[2]-'0', t[3]-'0'
+	f, g, h, i := t[5]-'0', t[6]-'0', t[8]-'0', t[9]-'0'
+	ok = a <= 9 && b <= 9 && c <= 9 && e <= 9 && f <= 9 && g <= 9 && h <= 9 && i <= 9
+	return int(a)*1000 + int(b)*100 + int(c)*10 + int(e), int(f)*10 + int(g), int(h)*10 + int(i), ok
 }
 
 // slashed reads D/M/Y or M/D/Y; the separator may also be a hyphen or a point.

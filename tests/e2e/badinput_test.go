@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +21,10 @@ import (
 	"github.com/sagefleet/sagefleet/worker/executor"
 )
 
-const maxAttempts = 3
+const (
+	maxAttempts = 3
+	anyID       = "*"
+)
 
 // TestBadInput publishes what a fleet must not choke on. Each case has a mailbox of
 // its own; all have one worker, which is well at the end.
@@ -59,11 +63,12 @@ func (f *fleet) publish(t testing.TB, mailbox string, data []byte) {
 	}
 }
 
-// deadLetter waits for the first dead letter of a mailbox.
-func (f *fleet) deadLetter(t testing.TB, mailbox string) jetstream.Msg {
+// deadLetter waits for the first dead letter of a mailbox, under any id or the given
+// one.
+func (f *fleet) deadLetter(t testing.TB, mailbox, id string) jetstream.Msg {
 	t.Helper()
 	consumer, err := f.js.OrderedConsumer(t.Context(), bus.StreamDead, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{"sage.dead." + mailbox + ".>"},
+		FilterSubjects: []string{"sage.dead." + mailbox + "." + id + ".*"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -103,25 +108,35 @@ func (f *fleet) wantNoOutcome(t *testing.T, mailbox string) {
 func malformedJSON(t *testing.T, f *fleet, mailbox string) {
 	data := []byte("{\"yaml_config\": \"sage_yaml\", \x00\xff")
 	f.publish(t, mailbox, data)
-	wantRefused(t, f.deadLetter(t, mailbox), data, execution.CodeRequestJSON)
+	wantRefused(t, f.deadLetter(t, mailbox, anyID), data, execution.CodeRequestJSON)
 	f.wantNoOutcome(t, mailbox)
 }
 
 func unreadableYAML(t *testing.T, f *fleet, mailbox string) {
-	s := submission(mailbox, "yaml", orders(3, 0))
-	s.Config = []byte("sage_yaml:\n  name: Pedidos\n  author: \"sin cerrar\ncatalogs: {}\n")
-	if _, err := f.producer.Submit(t.Context(), s); err != nil {
-		t.Fatal(err)
+	tests := map[string]struct {
+		config       string
+		code         fault.Code
+		line, column int
+	}{
+		"syntax":    {"sage_yaml:\n  name: Pedidos\n  author: \"sin cerrar\ncatalogs: {}\n", spec.CodeSyntax, 3, 1},
+		"structure": {strings.Replace(string(pedidos), "type: fecha", "type: fechas", 1), spec.CodeUnknownType, 23, 15},
 	}
-	o := f.outcome(t, mailbox, "yaml")
-	if o.Kind != execution.Dead || o.Number != 1 || o.Fault == nil {
-		t.Fatalf("ended %s on attempt %d with %v, want DEAD on the first", o.Kind, o.Number, o.Fault)
-	}
-	if o.Fault.Code != spec.CodeSyntax || o.Fault.Line < 3 || o.Fault.Column < 1 {
-		t.Errorf("fault %v, want %s in line 3 or after with a column", o.Fault, spec.CodeSyntax)
-	}
-	if got := f.deadLetter(t, mailbox).Headers().Get("Sage-Code"); got != string(spec.CodeSyntax) {
-		t.Errorf("the dead letter says %s", got)
+	for id, tt := range tests {
+		s := submission(mailbox, id, orders(3, 0))
+		s.Config = []byte(tt.config)
+		if _, err := f.producer.Submit(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		o := f.outcome(t, mailbox, id)
+		if o.Kind != execution.Dead || o.Number != 1 || o.Fault == nil {
+			t.Fatalf("%s ended %s on attempt %d with %v, want DEAD on the first", id, o.Kind, o.Number, o.Fault)
+		}
+		if o.Fault.Code != tt.code || o.Fault.Line != tt.line || o.Fault.Column != tt.column {
+			t.Errorf("%s: fault %v, want %s at %d:%d", id, o.Fault, tt.code, tt.line, tt.column)
+		}
+		if got := f.deadLetter(t, mailbox, id).Headers().Get("Sage-Code"); got != string(tt.code) {
+			t.Errorf("%s: the dead letter says %s, want %s", id, got, tt.code)
+		}
 	}
 }
 
@@ -137,7 +152,7 @@ func missingInput(t *testing.T, f *fleet, mailbox string) {
 	if o.Kind != execution.Dead || o.Fault == nil || o.Fault.Code != guard.CodeExhausted {
 		t.Fatalf("ended %s with %v, want DEAD with %s", o.Kind, o.Fault, guard.CodeExhausted)
 	}
-	letter := f.deadLetter(t, mailbox)
+	letter := f.deadLetter(t, mailbox, "missing")
 	if got := letter.Headers().Get("Sage-Code"); got != string(guard.CodeExhausted) {
 		t.Errorf("the dead letter says %s", got)
 	}
@@ -161,12 +176,12 @@ func pathAsID(t *testing.T, f *fleet, mailbox string) {
 	}
 	data := encode(t, f.request(mailbox, id, "file:///a.csv"))
 	f.publish(t, mailbox, data)
-	wantRefused(t, f.deadLetter(t, mailbox), data, execution.CodeID)
+	wantRefused(t, f.deadLetter(t, mailbox, anyID), data, execution.CodeID)
 	f.wantNoOutcome(t, mailbox)
 }
 
 func forbiddenInput(t *testing.T, f *fleet, mailbox string) {
-	const secret = "inputs/otra/secreto.csv" //nolint:gosec // a file of another mailbox
+	const secret = "inputs/otra/secreto.csv"
 	if err := f.objects.Create(t.Context(), secret, orders(3, 0)); err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +221,7 @@ func conflict(t *testing.T, f *fleet, mailbox string) {
 	other.Sender = "otro"
 	data := encode(t, other)
 	f.publish(t, mailbox, data)
-	wantRefused(t, f.deadLetter(t, mailbox), data, execution.CodeConflict)
+	wantRefused(t, f.deadLetter(t, mailbox, anyID), data, execution.CodeConflict)
 	if o := f.outcome(t, mailbox, id); o.RequestDigest != first.Digest() {
 		t.Errorf("the outcome answers %s now, not the first request %s", o.RequestDigest, first.Digest())
 	}

@@ -164,13 +164,20 @@ func (o *output) tail(n int) string {
 	return string(all[max(0, len(all)-n):])
 }
 
-// eventually polls until done, and fails the test with what was waited for when
-// that takes too long.
-func eventually(t testing.TB, within time.Duration, what string, done func() bool) {
-	t.Helper()
+// until polls until done, and reports whether that came in time.
+func until(within time.Duration, done func() bool) bool {
 	for deadline := time.Now().Add(within); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %v in vain: %s", within, what)
+			return false
 		}
+	}
+	return true
+}
+
+// eventually is until for what the test can't go on without.
+func eventually(t testing.TB, within time.Duration, what string, done func() bool) {
+	t.Helper()
+	if !until(within, done) {
+		t.Fatalf("waited %v in vain: %s", within, what)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/sagefleet/sagefleet/shared/execution"
 )
 
-// TestServerComesLater starts a worker before its server: it waits, says so, and
-// works as soon as it can.
+// TestServerComesLater starts services before their server: they wait, say so, and
+// work as soon as they can.
 func TestServerComesLater(t *testing.T) {
 	dir, storageURL := t.TempDir(), directory(t)
 	first := startServer(t, dir, anyPort)
@@ -22,30 +22,43 @@ func TestServerComesLater(t *testing.T) {
 	port, release := closedPort(t)
 	f := prepareFleet(t, fmt.Sprintf("nats://127.0.0.1:%d", port), storageURL, nil)
 	worker := start(t, "worker", f.vars)
-	eventually(t, 10*time.Second, "the worker says three times that it waits", func() bool {
-		if !worker.running() {
-			t.Fatalf("%s ended", worker)
-		}
-		return len(worker.logged("waiting for nats")) >= 3
-	})
-	waits := worker.logged("waiting for nats")
-	for i, l := range waits {
-		if !strings.Contains(l.Error, string(bus.CodeUnreachable)) {
-			t.Errorf("waits because of %q, want %s", l.Error, bus.CodeUnreachable)
-		}
-		if i > 0 && l.RetryIn <= waits[i-1].RetryIn {
-			t.Errorf("waits %v ms after %v ms, want longer each time", l.RetryIn, waits[i-1].RetryIn)
-		}
+	bridge := start(t, "bridge", f.with(map[string]string{"LAMBDA_FUNCTION": function, "LAMBDA_ENDPOINT": "http://127.0.0.1:1"}))
+	for _, p := range []*process{worker, bridge} {
+		wantBackoff(t, p)
 	}
 
 	release()
 	second := startServer(t, dir, port)
 	f.join(t, second)
+	eventually(t, 10*time.Second, "the bridge watches", func() bool { return len(bridge.logged("bridge watches the backlog")) > 0 })
 	if _, err := f.producer.Submit(t.Context(), submission("pedidos", "late", orders(3, 0))); err != nil {
 		t.Fatal(err)
 	}
 	if o := f.outcome(t, "pedidos", "late"); o.Kind != execution.Succeeded || o.Host != worker.host() {
 		t.Errorf("ended %s on %s: %v; want SUCCEEDED on %s", o.Kind, o.Host, o.Fault, worker.host())
+	}
+}
+
+// wantBackoff waits until p has said three times that there is no server, each time
+// with a longer wait.
+func wantBackoff(t *testing.T, p *process) {
+	t.Helper()
+	const message = "waiting for nats"
+	eventually(t, 10*time.Second, p.String()+" says that it waits", func() bool {
+		if !p.running() {
+			t.Fatalf("%s ended", p)
+		}
+		return len(p.logged(message)) >= 3
+	})
+	var last float64
+	for _, l := range p.logged(message) {
+		if !strings.Contains(l.Error, string(bus.CodeUnreachable)) {
+			t.Errorf("%s waits because of %q, want %s", p, l.Error, bus.CodeUnreachable)
+		}
+		if l.RetryIn <= last {
+			t.Errorf("%s waits %v ms after %v ms, want longer each time", p, l.RetryIn, last)
+		}
+		last = l.RetryIn
 	}
 }
 

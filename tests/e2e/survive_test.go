@@ -89,8 +89,9 @@ func TestFleetSurvives(t *testing.T) {
 			if err := submitting.Wait(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, 40*time.Second, "every execution is told to have ended", func() bool { return events.ended() >= executions })
-			f.settled(t, 10*time.Second)
+			if !until(40*time.Second, func() bool { return events.ended() >= executions }) {
+				t.Errorf("only %d of %d are told to have ended", events.ended(), executions)
+			}
 			took := time.Since(began)
 
 			outcomes := f.checkOutcomes(t)
@@ -99,6 +100,7 @@ func TestFleetSurvives(t *testing.T) {
 				history.Percentile(report.Waits, 50).Round(time.Millisecond), history.Percentile(report.Waits, 99).Round(time.Millisecond))
 			checkKilled(t, events, outcomes, killed.host(), killedAt)
 			checkDrained(t, events, outcomes, drained.host())
+			f.settled(t, 10*time.Second)
 		})
 	}
 }
@@ -217,13 +219,15 @@ func checkKilled(t *testing.T, events *chronicle, outcomes map[execution.Key]exe
 func checkDrained(t *testing.T, events *chronicle, outcomes map[execution.Key]execution.Outcome, host string) {
 	t.Helper()
 	started := events.startedAt(host)
+	committed := len(started)
 	for _, k := range started {
 		if hosts := events.hosts(k); hosts[len(hosts)-1] != host || outcomes[k].Host != host {
+			committed--
 			t.Errorf("%s was started by %v and committed by %s, want %s to be the last of both", k, hosts, outcomes[k].Host, host)
 		}
 	}
 	if len(started) == 0 {
 		t.Error("the drained worker never worked: this test showed nothing")
 	}
-	t.Logf("the drained worker had started %d and committed them all", len(started))
+	t.Logf("the drained worker had started %d and committed %d of them", len(started), committed)
 }

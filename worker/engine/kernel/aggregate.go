@@ -16,10 +16,13 @@ type summary func(dst *table.Column, at int, src *table.Column, rows []int)
 func summarise(name string, kind table.Kind, ddof int64) (summary, table.Kind) {
 	switch name {
 	case "sum":
-		if kind == table.Decimal {
+		switch kind {
+		case table.Decimal:
 			return sumDecimals, kind
+		case table.Integer, table.Duration:
+			return sumIntegers, kind
 		}
-		return sumIntegers, kind
+		return nil, 0
 	case "mean":
 		return decimalSummary(func(v []float64) float64 { return total(v) / float64(len(v)) }), table.Decimal
 	case "median":
@@ -172,6 +175,9 @@ func (c *compiler) aggregate(e *spec.Call) operand {
 	}
 	x := c.summable(name, c.expr(e.Args[0]))
 	fn, kind := summarise(name, x.kind, ddof)
+	if fn == nil {
+		return c.fail(e, "%s is for numbers", name)
+	}
 	return c.reduce(x, kind, func(dst, src *table.Column) {
 		fn(dst, 0, src, all(src.Len))
 		if !dropna && src.NullMask(nil).Any() {

@@ -18,10 +18,10 @@ func (c *compiler) arithmetic(e *spec.Binary, x, y operand) operand {
 	switch {
 	case x.kind == table.Text && y.kind == table.Text && e.Op == spec.Add:
 		return c.concat(x, y)
-	case timed(x.kind) || timed(y.kind):
-		return c.timeArithmetic(e, x, y)
 	case x.kind == table.Text || y.kind == table.Text:
 		return c.fail(e, "%s of texts is not defined", e.Op)
+	case timed(x.kind) || timed(y.kind):
+		return c.timeArithmetic(e, x, y)
 	case x.kind == table.Integer && y.kind == table.Integer && e.Op != spec.Div && e.Op != spec.Pow:
 		return c.map2(x, y, table.Integer, func(_ *Frame, dst *table.Column, a, b side) error {
 			copyNulls(dst, a, b)
@@ -143,6 +143,9 @@ func (c *compiler) concat(x, y operand) operand {
 // timeArithmetic compiles what dates and durations allow.
 func (c *compiler) timeArithmetic(e *spec.Binary, x, y operand) operand {
 	if e.Op == spec.Add || e.Op == spec.Sub {
+		if !timed(x.kind) || !timed(y.kind) {
+			return c.fail(e, "a number is no duration: write pd.Timedelta(days=1)")
+		}
 		kind := table.Duration
 		if (x.kind == table.Date) != (y.kind == table.Date) {
 			kind = table.Date
@@ -185,7 +188,10 @@ func (c *compiler) timeArithmetic(e *spec.Binary, x, y operand) operand {
 	})
 }
 
-func (c *compiler) negate(x operand) operand {
+func (c *compiler) negate(at spec.Expr, x operand) operand {
+	if x.kind == table.Text || x.kind == table.Date {
+		return c.fail(at, "only numbers and durations have a sign")
+	}
 	return c.map1(x, x.kind, func(_ *Frame, dst, src *table.Column) error {
 		if x.kind == table.Decimal {
 			for i, v := range src.Floats[:src.Len] {
@@ -210,6 +216,9 @@ func (c *compiler) abs(e *spec.Call) operand {
 	x := c.expr(e.Args[0])
 	if x.kind == table.Bool {
 		x = c.toInteger(x)
+	}
+	if x.kind == table.Text {
+		return c.fail(e, "abs is for numbers")
 	}
 	return c.map1(x, x.kind, func(_ *Frame, dst, src *table.Column) error {
 		if x.kind == table.Decimal {

@@ -112,7 +112,7 @@ func (c *compiler) unary(e *spec.Unary) operand {
 	if x.kind == table.Bool {
 		x = c.toInteger(x)
 	}
-	return c.negate(x)
+	return c.negate(e, x)
 }
 
 func (c *compiler) binary(e *spec.Binary) operand {

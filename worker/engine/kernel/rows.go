@@ -72,6 +72,9 @@ func (c *compiler) diff(e *spec.Call) operand {
 	if x.kind == table.Bool {
 		x = c.toInteger(x)
 	}
+	if x.kind == table.Text {
+		return c.fail(e, "diff is for numbers and dates")
+	}
 	before := c.shiftBy(x, int(constantInt(e.Args[1], 1)))
 	kind := x.kind
 	if kind == table.Date {
@@ -96,6 +99,9 @@ func (c *compiler) diff(e *spec.Call) operand {
 // cumsum skips nulls: they stay null and add nothing.
 func (c *compiler) cumsum(e *spec.Call) operand {
 	x := c.summable("sum", c.expr(e.Args[0]))
+	if x.kind == table.Text || x.kind == table.Date {
+		return c.fail(e, "cumsum is for numbers")
+	}
 	return c.whole(x, x.kind, func(dst, src *table.Column) {
 		var decimals float64
 		var integers int64

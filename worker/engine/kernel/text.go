@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/spec"
 	"github.com/sagefleet/sagefleet/worker/engine/table"
 )
@@ -14,8 +15,8 @@ import (
 // unless the call says otherwise with na; what transforms one is null.
 func (c *compiler) text(e *spec.Call) operand {
 	x := c.expr(e.Args[0])
-	if x.null {
-		x = c.as(operand{null: true}, table.Text)
+	if x = c.as(x, table.Text); x.kind != table.Text {
+		return c.fail(e, "%s is for texts", e.Fn)
 	}
 	switch e.Fn {
 	case "str.match", "str.fullmatch":
@@ -86,6 +87,10 @@ func (c *compiler) measure(x operand, size func([]byte) int64) operand {
 	})
 }
 
+// maxTexts bounds the texts that one function makes of a column: a replacement
+// can be much longer than what it replaces.
+const maxTexts = 1 << 30
+
 // change makes each text into another. The function appends to dst.
 func (c *compiler) change(x operand, fn func(dst, text []byte) []byte) operand {
 	return c.map1(x, table.Text, func(_ *Frame, dst, src *table.Column) error {
@@ -94,6 +99,10 @@ func (c *compiler) change(x operand, fn func(dst, text []byte) []byte) operand {
 			start := uint32(len(dst.Data))
 			if !src.Null(i) {
 				dst.Data = fn(dst.Data, src.Text(i))
+			}
+			if len(dst.Data) > maxTexts {
+				return fault.New(CodeTooLarge, "the texts that the rule makes take more than %d bytes", maxTexts).
+					Advise("make the replacement shorter").Permanent()
 			}
 			dst.Spans[i] = table.Span{Start: start, End: uint32(len(dst.Data))}
 		}
@@ -275,7 +284,11 @@ func (c *compiler) in(e *spec.Binary) operand {
 	x := c.expr(e.X)
 	var found operand
 	if e.Y.Type().Kind == spec.Scalar {
-		found = c.map2(x, c.expr(e.Y), table.Bool, func(_ *Frame, dst *table.Column, a, b side) error {
+		y := c.as(c.expr(e.Y), table.Text)
+		if x = c.as(x, table.Text); x.kind != table.Text || y.kind != table.Text {
+			return c.fail(e, "in looks for a text in a text, or for a value in a list")
+		}
+		found = c.map2(x, y, table.Bool, func(_ *Frame, dst *table.Column, a, b side) error {
 			for i := range dst.Len {
 				if strings.Contains(string(b.Text(i&b.mask)), string(a.Text(i&a.mask))) {
 					dst.Bits.Set(i)

@@ -183,5 +183,6 @@ func ReadRequest(ctx context.Context, objects storage.Store, mailbox, id string)
 		return r, err
 	}
 	defer func() { _ = body.Close() }()
-	return r, json.NewDecoder(body).Decode(&r)
+	err = json.NewDecoder(body).Decode(&r)
+	return r, err
 }

@@ -52,8 +52,8 @@ func TestProvisionRefusesDriftAndNamesIt(t *testing.T) {
 		t.Fatalf("Provision with another configuration: %v, want %s", err, bus.CodeDrift)
 	}
 	for _, want := range []string{
-		"stream EVENTS: max_age: server has 3600000000000, fleet needs 7200000000000",
-		"consumer EXECUTIONS/fleet: ack_wait: server has 2000000000, fleet needs 7000000000",
+		"stream EVENTS: max_age: server has 1h0m0s, fleet needs 2h0m0s",
+		"consumer EXECUTIONS/fleet: ack_wait: server has 2s, fleet needs 7s",
 		"sage admin provision --apply",
 	} {
 		if !strings.Contains(err.Error(), want) {
@@ -171,7 +171,10 @@ func TestConnectSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
 	defer cancel()
-	_, err := bus.Connect(ctx, bus.Config{URL: "nats://127.0.0.1:1"}, "test")
+	_, err := bus.Connect(ctx, bus.Config{URL: "nats://fleet:s3cret@127.0.0.1:1"}, "test")
+	if strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("%v tells the password", err)
+	}
 	if fault.CodeOf(err) != bus.CodeUnreachable || !strings.Contains(err.Error(), "NATS_URL") {
 		t.Errorf("Connect to nobody: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -33,10 +34,10 @@ func Connect(ctx context.Context, cfg Config, name string, extra ...nats.Option)
 			return nc, nil
 		}
 		if errors.Is(err, nats.ErrAuthorization) {
-			return nil, fault.New("NATS_AUTHORIZATION", "connect to %s: %w", cfg.URL, err).
+			return nil, fault.New("NATS_AUTHORIZATION", "connect to %s: %w", redacted(cfg.URL), err).
 				Advise("check NATS_CREDS, NATS_NKEY or NATS_USER").Permanent()
 		}
-		err = fault.New(CodeUnreachable, "connect to %s: %w", cfg.URL, err).
+		err = fault.New(CodeUnreachable, "connect to %s: %w", redacted(cfg.URL), err).
 			Expecting("a NATS server with JetStream there").Advise("start it, or correct NATS_URL")
 		zerolog.Ctx(ctx).Warn().Err(err).Dur("retry_in", wait).Msg("waiting for nats")
 		select {
@@ -45,6 +46,20 @@ func Connect(ctx context.Context, cfg Config, name string, extra ...nats.Option)
 		case <-time.After(wait):
 		}
 	}
+}
+
+// redacted hides the passwords in a list of server URLs.
+func redacted(urls string) string {
+	var shown []string
+	for one := range strings.SplitSeq(urls, ",") {
+		u, err := url.Parse(strings.TrimSpace(one))
+		if err != nil {
+			shown = append(shown, "an unreadable NATS_URL")
+			continue
+		}
+		shown = append(shown, u.Redacted())
+	}
+	return strings.Join(shown, ",")
 }
 
 func (c Config) options(ctx context.Context, name string) ([]nats.Option, error) {

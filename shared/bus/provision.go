@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -211,11 +213,20 @@ func differences(have, want any) ([]string, error) {
 			found = "(unset)"
 		}
 		if found != value {
-			fields = append(fields, fmt.Sprintf("%s: server has %s, fleet needs %s", name, found, value))
+			fields = append(fields, fmt.Sprintf("%s: server has %s, fleet needs %s", name, readable(name, found), readable(name, value)))
 		}
 	}
 	slices.Sort(fields)
 	return fields, nil
+}
+
+// readable writes the nanoseconds of a duration as people do.
+func readable(name, value string) string {
+	nanos, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || !slices.Contains([]string{"max_age", "ack_wait", "duplicate_window", "subject_delete_marker_ttl"}, name) {
+		return value
+	}
+	return time.Duration(nanos).String()
 }
 
 // serverDefaults is what nats-server 2.15 fills in when a field is left out.

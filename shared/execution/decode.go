@@ -111,12 +111,11 @@ func checkNames(data []byte) error {
 		case string:
 			if wantName {
 				seen := open[len(open)-1]
-				if name := strings.ToLower(tok); seen[name] {
+				name := strings.ToLower(tok)
+				if seen[name] {
 					return fmt.Errorf("at byte %d: name %.40q given twice", dec.InputOffset(), tok)
-				} else {
-					seen[name] = true
 				}
-				wantName = false
+				seen[name], wantName = true, false
 				continue
 			}
 		}

@@ -200,11 +200,12 @@ func encode(o execution.Outcome, files []Data) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	object := append(line, '\n')
+	object := bytes.NewBuffer(line)
+	object.WriteByte('\n')
 	for _, f := range files {
-		object = append(object, f.Bytes...)
+		object.Write(f.Bytes)
 	}
-	return object, nil
+	return object.Bytes(), nil
 }
 
 // Open returns the bytes of one result file of o.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
@@ -71,15 +72,27 @@ func (c *Consumer) Run(ctx context.Context, next execution.Executor) error {
 var errDrained = errors.New("drain time is over")
 
 // Tap lets an overflow consumer take requests while at least n wait; 0 shuts it.
-// A pull that waits with another n is withdrawn.
+// A pull that waits with another n ends within a quarter of a second.
 func (c *Consumer) Tap(n int) { c.tap.set(n) }
 
-// pump pulls exactly one message for each free slot.
+// pump pulls exactly as many messages as it has free slots.
+//
+// It asks with one bounded fetch after the other. The client's continuous
+// iterator can't do that: with a window of one message it may return the message
+// before it has noted that its request is done, and then asks for no more until a
+// heartbeat is missed half a minute later.
 type pump struct {
 	js                      jetstream.JetStream
 	stream, consumer, group string
 	tap                     *tap // nil takes whatever waits
 }
+
+// A fetch waits this long for messages. It is also how late the end of the work,
+// or another threshold, may be noticed.
+const (
+	fetchWait    = time.Second
+	overflowWait = 250 * time.Millisecond
+)
 
 // run hands messages to handle, at most slots at once, until ctx ends and every
 // handle has returned.
@@ -99,9 +112,8 @@ func (p pump) run(ctx context.Context, slots int, handle func(jetstream.Msg)) {
 	for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 5*time.Second) {
 		began := time.Now()
 		err := p.pull(ctx, free, start)
-		if err == nil || ctx.Err() != nil {
-			wait = 100 * time.Millisecond
-			continue
+		if ctx.Err() != nil {
+			return
 		}
 		if time.Since(began) > time.Minute {
 			wait = 100 * time.Millisecond
@@ -114,71 +126,74 @@ func (p pump) run(ctx context.Context, slots int, handle func(jetstream.Msg)) {
 	}
 }
 
-// pull takes messages with one iterator until the tap changes (nil), something
-// breaks, or ctx ends.
+// pull fetches until ctx ends or something breaks.
 func (p pump) pull(ctx context.Context, free chan struct{}, start func(jetstream.Msg)) error {
-	opts := []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(1)}
-	if p.group != "" {
-		opts = append(opts, jetstream.PullPriorityGroup(p.group))
-	}
-	if p.tap != nil {
-		n, changed := p.tap.get()
-		if n == 0 {
-			select {
-			case <-changed:
-			case <-ctx.Done():
-			}
-			return nil
-		}
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(ctx)
-		defer cancel()
-		go func() {
-			select {
-			case <-changed:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
-		opts = append(opts, jetstream.PullMinPending(n))
-	}
 	consumer, err := p.js.Consumer(ctx, p.stream, p.consumer)
 	if err != nil {
 		return fmt.Errorf("consumer %s/%s: %w", p.stream, p.consumer, err)
 	}
-	messages, err := consumer.Messages(opts...)
-	if err != nil {
-		return fmt.Errorf("pull from %s/%s: %w", p.stream, p.consumer, err)
-	}
-	defer p.giveBack(messages)
 	for {
-		select {
-		case <-free:
-		case <-ctx.Done():
-			return nil
-		}
-		msg, err := messages.Next(jetstream.NextContext(ctx))
+		opts, err := p.options(ctx)
 		if err != nil {
-			free <- struct{}{}
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("next from %s/%s: %w", p.stream, p.consumer, err)
+			return err
 		}
-		start(msg)
+		n := takeAll(ctx, free)
+		if n == 0 {
+			return ctx.Err()
+		}
+		batch, err := consumer.Fetch(n, opts...)
+		if err == nil {
+			for msg := range batch.Messages() {
+				if ctx.Err() != nil {
+					_ = msg.Nak() // it came too late; another gets it at once
+					continue
+				}
+				n--
+				start(msg)
+			}
+			err = batch.Error()
+		}
+		for range n {
+			free <- struct{}{}
+		}
+		if err != nil && !errors.Is(err, nats.ErrTimeout) {
+			return fmt.Errorf("fetch from %s/%s: %w", p.stream, p.consumer, err)
+		}
 	}
 }
 
-// giveBack withdraws the waiting pull. What was delivered meanwhile goes back to
-// the queue at once instead of waiting for AckWait.
-func (p pump) giveBack(messages jetstream.MessagesContext) {
-	messages.Drain()
-	for {
-		msg, err := messages.Next(jetstream.NextMaxWait(2 * time.Second))
+// options are those of the next fetch. It waits while the tap is shut.
+func (p pump) options(ctx context.Context) ([]jetstream.FetchOpt, error) {
+	opts := []jetstream.FetchOpt{jetstream.FetchMaxWait(fetchWait)}
+	if p.tap != nil {
+		n, err := p.tap.open(ctx)
 		if err != nil {
-			return
+			return nil, err
 		}
-		_ = msg.Nak()
+		opts = []jetstream.FetchOpt{jetstream.FetchMaxWait(overflowWait), jetstream.FetchMinPending(int64(n))}
+	}
+	if p.group != "" {
+		opts = append(opts, jetstream.FetchPriorityGroup(p.group))
+	}
+	return opts, nil
+}
+
+// takeAll waits for a free slot and takes all that are free. It returns 0 when ctx
+// ends first.
+func takeAll(ctx context.Context, free chan struct{}) (n int) {
+	select {
+	case <-free:
+		n++
+	case <-ctx.Done():
+		return 0
+	}
+	for {
+		select {
+		case <-free:
+			n++
+		default:
+			return n
+		}
 	}
 }
 
@@ -191,10 +206,21 @@ type tap struct {
 
 func newTap() *tap { return &tap{changed: make(chan struct{})} }
 
-func (t *tap) get() (int, <-chan struct{}) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.n, t.changed
+// open waits until the tap is not shut and returns its threshold.
+func (t *tap) open(ctx context.Context) (int, error) {
+	for {
+		t.mu.Lock()
+		n, changed := t.n, t.changed
+		t.mu.Unlock()
+		if n > 0 {
+			return n, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
 }
 
 func (t *tap) set(n int) {

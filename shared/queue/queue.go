@@ -93,12 +93,21 @@ func read(msg jetstream.Msg) (m message, err error) {
 	return m, nil
 }
 
+// enqueued is when the first message of the execution was accepted, as far as m
+// can tell.
+func (m message) enqueued() time.Time {
+	if m.attempt.Enqueued.IsZero() { // refused before it was an attempt
+		return m.meta.Timestamp.UTC()
+	}
+	return m.attempt.Enqueued
+}
+
 // copyOf returns a message for subject with m's payload and what must survive a
 // move: the id, in the subject, and the time of acceptance.
 func (m message) copyOf(subject string) *nats.Msg {
 	out := nats.NewMsg(subject)
 	out.Data = m.Data()
-	out.Header.Set(headerEnqueued, m.attempt.Enqueued.Format(time.RFC3339Nano))
+	out.Header.Set(headerEnqueued, m.enqueued().Format(time.RFC3339Nano))
 	if trace := m.Headers().Get("traceparent"); trace != "" {
 		out.Header.Set("traceparent", trace)
 	}

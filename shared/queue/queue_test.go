@@ -335,7 +335,7 @@ func TestOverflowTakesOnlyAboveTheTap(t *testing.T) {
 		t.Errorf("%d wait, want 3", b.Waiting)
 	}
 	bridge.Tap(0)
-	time.Sleep(100 * time.Millisecond) // the waiting pull is withdrawn
+	time.Sleep(500 * time.Millisecond) // the waiting pull ends
 	publish(10, 20)
 	time.Sleep(100 * time.Millisecond)
 	if n := taken.Load(); n != 7 {

@@ -149,7 +149,7 @@ func (c *Consumer) deadLetter(ctx context.Context, m message, subject, id string
 		"Sage-Code": string(cause.Code), "Sage-Reason": headerText(cause.Error()), "Sage-Attempts": strconv.Itoa(attempts),
 		"Sage-Subject": m.Subject(), "Sage-Stream": m.meta.Stream,
 		"Sage-Sequence": strconv.FormatUint(m.meta.Sequence.Stream, 10),
-		headerEnqueued:  m.meta.Timestamp.UTC().Format(time.RFC3339Nano),
+		headerEnqueued:  m.enqueued().Format(time.RFC3339Nano),
 	} {
 		letter.Header.Set(name, value)
 	}

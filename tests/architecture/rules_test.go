@@ -22,6 +22,7 @@ var (
 	layers = [][]string{
 		{"fault"},
 		{"execution"},
+		{"settings"},
 		{"lock", "state", "bus", "storage", "event", "telemetry", "spec", "secret", "notify"},
 		{"outcome"},
 		{"guard", "queue", "ledger", "history"},
@@ -85,7 +86,7 @@ func checkFolders(t tree, report func(at, format string, args ...any)) {
 }
 
 // checkServices holds for tests beside the code too: a service that needs another
-// one to be tested is tested under tests.
+// one to be tested is tested under tests. The local Lambda is no service.
 func checkServices(t tree, report func(at, format string, args ...any)) {
 	for _, s := range t.sources {
 		from := top(s.path)
@@ -94,6 +95,7 @@ func checkServices(t tree, report func(at, format string, args ...any)) {
 			switch {
 			case from == to || to == "shared" || from == "tests":
 			case from == "deploy" && to != "tests":
+			case s.isTest() && within(imported, "deploy/lambdalocal"): // stands for AWS, as bustest does for NATS
 			case within(s.dir(), from+"/cmd") && slices.Contains(services, to):
 			case slices.Contains(services, from) && slices.Contains(services, to):
 				report(s.path, "imports %s: services never import each other; compose them in a main, in deploy or in tests", imported)

@@ -50,7 +50,7 @@ func TestConfigurationReference(t *testing.T) {
 	if !*update {
 		t.Fatalf("the configuration reference in README.md is out of date: go test ./tests/docs -update")
 	}
-	if err := os.WriteFile(readme, []byte(before+begin+want+end+after), 0o644); err != nil { //nolint:gosec // a document
+	if err := os.WriteFile(readme, []byte(before+begin+want+end+after), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

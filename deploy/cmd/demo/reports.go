@@ -40,7 +40,7 @@ func copyFile(ctx context.Context, outcomes *outcome.Store, o execution.Outcome,
 		return err
 	}
 	defer func() { _ = body.Close() }()
-	out, err := os.Create(path) //nolint:gosec // below our own directory
+	out, err := os.Create(path)
 	if err != nil {
 		return err
 	}

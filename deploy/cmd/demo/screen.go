@@ -26,7 +26,7 @@ type screen struct {
 }
 
 func newScreen(f *os.File, asJSON bool) *screen {
-	return &screen{w: f, json: asJSON, terminal: term.IsTerminal(int(f.Fd()))} //nolint:gosec // a file descriptor fits
+	return &screen{w: f, json: asJSON, terminal: term.IsTerminal(int(f.Fd()))}
 }
 
 func (s *screen) printf(format string, args ...any) {

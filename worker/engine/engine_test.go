@@ -240,6 +240,47 @@ func (f *forever) Read(p []byte) (int, error) {
 
 func (f *forever) Close() error { return nil }
 
+// FuzzRun: whatever the file, the answer doesn't depend on how it is cut into
+// chunks or on the number of workers, and lines and rows are those of the file.
+func FuzzRun(f *testing.F) {
+	for _, s := range []string{
+		"i,d,f,b,t\n1,1.5,01/02/2024,sí,x\n1,x,31/01/2024,,\"a\nb\"\n", "i,d,f,b,t,\n1,2,3,4,5,\n", "t,i\n,\n", "I ,d,f,b,t\n9,1,20240101,no,\xf1\n", "\"", "",
+	} {
+		f.Add(s, uint8(5))
+	}
+	p, catalog := program(f, `      - {name: i, type: entero, required: true, unique: true}
+      - {name: d, type: decimal}
+      - {name: f, type: fecha}
+      - {name: b, type: booleano, required: true}
+      - {name: t, type: texto, unique: true}
+`, `    row_validation:
+      - {name: local, description: l, rule: "df['i'] <= df['d']"}
+      - {name: whole, description: w, rule: "df['d'] <= df['d'].mean()"}
+      - {name: fails, description: f, rule: "df['t'].astype(int) > 0"}
+`)
+	f.Fuzz(func(t *testing.T, text string, block uint8) {
+		want, err := p.RunWith(t.Context(), input(catalog, text, 1<<20), time.Unix(0, 0), 1)
+		got, err2 := p.RunWith(t.Context(), input(catalog, text, int(block)+1), time.Unix(0, 0), 3)
+		if (err == nil) != (err2 == nil) {
+			t.Fatalf("%v in one chunk, %v in chunks of %d", err, err2, block)
+		}
+		if err != nil {
+			return
+		}
+		if d := gocmp.Diff(findings(want), findings(got)); d != "" || want.Records != got.Records || want.Errors != got.Errors {
+			t.Fatalf("in chunks of %d (-whole +chunks)\n%s", block, d)
+		}
+		last := strings.Count(text, "\n") + 1
+		for _, f := range got.Findings {
+			for _, d := range f.Details {
+				if d.Line < 1 || d.Line > last || d.Row < 1 || d.Row > got.Records {
+					t.Fatalf("line %d of %d, row %d of %d", d.Line, last, d.Row, got.Records)
+				}
+			}
+		}
+	})
+}
+
 // speedData has the shape of the published workload: ten columns, about 0.1 %
 // bad cells.
 func speedData(rows int) string {

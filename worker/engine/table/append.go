@@ -66,30 +66,6 @@ func (c *Column) appendValue(src *Column, i int) error {
 	return nil
 }
 
-// AppendNulls adds n nulls.
-func (c *Column) AppendNulls(n int) {
-	for range n {
-		i := c.Len
-		c.Len++
-		switch c.Kind {
-		case Decimal:
-			c.Floats = append(c.Floats[:i], NaN)
-			continue
-		case Date, Duration:
-			c.Ints = append(c.Ints[:i], NaT)
-			continue
-		case Integer:
-			c.Ints = append(c.Ints[:i], 0)
-		case Bool:
-			c.Bits = grow(c.Bits, c.Len)
-		case Text:
-			c.Spans = append(c.Spans[:i], Span{})
-		}
-		c.Nulls = grow(c.Nulls, c.Len)
-		c.Nulls.Set(i)
-	}
-}
-
 // grow returns b with room for n bits, keeping those it has.
 func grow(b Bitmap, n int) Bitmap {
 	for len(b) < Words(n) {

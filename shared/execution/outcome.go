@@ -82,6 +82,7 @@ type Usage struct {
 // State is where an execution stands.
 type State string
 
+// The states before the end; the end's are the kinds of outcome.
 const (
 	Accepted  State = "ACCEPTED"
 	Running   State = "RUNNING"

@@ -122,7 +122,7 @@ func (c *checker) argument(pos Pos, name string, p param, t tree, x Expr) Expr {
 	}
 	if x != nil && p.want == wantValue {
 		arg = harmonise(arg, x)
-		if !comparable(x.Type().Elem, arg.Type().Elem) {
+		if !comparableTypes(x.Type().Elem, arg.Type().Elem) {
 			return c.fail(ruleErrorf(t.at(), CodeRuleType, "%s of %s got %s", name, x.Type(), arg.Type()).
 				expecting("%s", x.Type().Elem).advise("%s", conversionAdvice(x.Type().Elem, arg.Type().Elem)))
 		}
@@ -153,7 +153,7 @@ func (c *checker) values(t tree, name string, x Expr) Expr {
 		return y
 	}
 	y = harmonise(y, x)
-	if !comparable(x.Type().Elem, y.Type().Elem) {
+	if !comparableTypes(x.Type().Elem, y.Type().Elem) {
 		c.warnNeverEqual(t.at(), x.Type(), y.Type())
 	}
 	return y

@@ -8,8 +8,9 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"github.com/sagefleet/sagefleet/shared/fault"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
 // Codes of configurations that can't be read as YAML at all.

@@ -5,8 +5,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/sagefleet/sagefleet/shared/fault"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
 // Codes of contradictions in a configuration.

@@ -4,8 +4,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sagefleet/sagefleet/shared/fault"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
 // Codes of what can be wrong with the structure of a configuration.

@@ -248,7 +248,7 @@ func (c *checker) link(op token, x, y Expr) Expr {
 func (c *checker) compare(pos Pos, op Op, x, y Expr) Expr {
 	x, y = harmonise(x, y), harmonise(y, x)
 	a, b := x.Type(), y.Type()
-	if !comparable(a.Elem, b.Elem) {
+	if !comparableTypes(a.Elem, b.Elem) {
 		if op != Eq && op != Ne {
 			return c.fail(ruleErrorf(pos, CodeRuleType, "%s and %s have no order", a, b).
 				expecting("two numbers, two texts or two dates").advise("%s", conversionAdvice(a.Elem, b.Elem)))
@@ -268,7 +268,7 @@ func (c *checker) warnNeverEqual(pos Pos, a, b Type) {
 		expecting("values of one type").advise("%s", conversionAdvice(a.Elem, b.Elem)))
 }
 
-func comparable(a, b Elem) bool {
+func comparableTypes(a, b Elem) bool {
 	return a == b || a.numeric() && b.numeric() || a == Unknown || b == Unknown || a == NullElem || b == NullElem
 }
 
@@ -332,13 +332,13 @@ func (c *checker) membership(op token, x, y Expr) Expr {
 			expecting("one value").advise("for a column, use .isin(…)"))
 	}
 	yt := y.Type()
-	if yt.Kind == Scalar && (yt.Elem != TextElem && yt.Elem != Unknown || !comparable(x.Type().Elem, TextElem)) {
+	if yt.Kind == Scalar && (yt.Elem != TextElem && yt.Elem != Unknown || !comparableTypes(x.Type().Elem, TextElem)) {
 		return c.fail(ruleErrorf(op.pos, CodeRuleType, "%s %s %s is not defined", x.Type(), op.text, yt).
 			expecting("a list, a column or a text"))
 	}
 	if yt.Kind != Scalar {
 		y = harmonise(y, x)
-		if yt = y.Type(); !comparable(x.Type().Elem, yt.Elem) {
+		if yt = y.Type(); !comparableTypes(x.Type().Elem, yt.Elem) {
 			c.warnNeverEqual(op.pos, x.Type(), yt)
 		}
 	}

@@ -3,8 +3,9 @@ package spec
 import (
 	"cmp"
 
-	"github.com/sagefleet/sagefleet/shared/fault"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
 // pending is a rule whose expression waits for its catalogs.

@@ -227,7 +227,7 @@ func (c *checker) lookup(t *treeSubscript, x Expr) Expr {
 	if keys.Type().Kind == ListOf {
 		return c.fail(ruleErrorf(t.keys[0].at(), CodeRuleUnsupported, "the keys of loc are a list").expecting("a column or one value"))
 	}
-	if index, ok := x.(*Index); ok && !comparable(index.Key.typ.Elem, keys.Type().Elem) {
+	if index, ok := x.(*Index); ok && !comparableTypes(index.Key.typ.Elem, keys.Type().Elem) {
 		c.warnNeverEqual(t.keys[0].at(), index.Key.typ, keys.Type())
 	}
 	s := others["lookup"]

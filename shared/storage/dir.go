@@ -89,10 +89,10 @@ func (d *dir) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	info, err := f.Stat()
 	switch {
 	case err != nil:
-		f.Close()
+		_ = f.Close()
 		return nil, op.fileFault(err)
 	case !info.Mode().IsRegular():
-		f.Close()
+		_ = f.Close()
 		return nil, op.notFound()
 	}
 	return f, nil
@@ -124,7 +124,7 @@ func (d *dir) Sync(ctx context.Context, key string) error {
 	if err != nil {
 		return op.missingOr(err)
 	}
-	defer parent.Close()
+	defer func() { _ = parent.Close() }()
 	if err := d.durable.ensure(d.root, path.Dir(key)); err != nil {
 		return op.fileFault(err)
 	}
@@ -143,7 +143,7 @@ func (d *dir) Delete(ctx context.Context, key string) error {
 	if err != nil {
 		return ignoreNotFound(op.missingOr(err))
 	}
-	defer parent.Close()
+	defer func() { _ = parent.Close() }()
 	info, err := parent.Lstat(path.Base(key))
 	switch {
 	case err != nil:

@@ -67,8 +67,11 @@ func TestRules(t *testing.T) {
 			want:  []string{"services producer/p.go"},
 		},
 		"service's test imports deploy": {
-			files: map[string]string{"bridge/remote/r_test.go": importing("remote_test", "/deploy/lambdalocal")},
+			files: map[string]string{"bridge/remote/r_test.go": importing("remote_test", "/deploy/local")},
 			want:  []string{"services bridge/remote/r_test.go"},
+		},
+		"service's test runs the local Lambda": {
+			files: map[string]string{"bridge/remote/r_test.go": importing("remote_test", "/deploy/lambdalocal")},
 		},
 		"service imports tests": {
 			files: map[string]string{"worker/w.go": importing("worker", "/tests/load")},

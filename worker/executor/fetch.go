@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"strings"
@@ -161,7 +160,7 @@ func (e *Executor) open(ctx context.Context, mailbox, uri string) (io.ReadCloser
 
 // copyHashed copies at most limit bytes and returns the hex SHA-256 and the count.
 func copyHashed(w io.Writer, r io.Reader, limit int64) (sum string, n int64, err error) {
-	var h hash.Hash = sha256.New()
+	h := sha256.New()
 	n, err = io.Copy(io.MultiWriter(w, h), io.LimitReader(r, limit+1))
 	if err == nil && n > limit {
 		err = fault.New(CodeTooLarge, "more than %d bytes", limit).Expecting("at most %d bytes", limit).Permanent()

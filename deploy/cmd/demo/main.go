@@ -62,7 +62,7 @@ func main() {
 	if err := run(log.WithContext(ctx), opts); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		stop()
-		os.Exit(1) //nolint:gocritic // stop was called
+		os.Exit(1)
 	}
 }
 

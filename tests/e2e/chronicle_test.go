@@ -17,16 +17,16 @@ import (
 
 // chronicle is what the fleet's events tell, as they come.
 type chronicle struct {
-	mu     sync.Mutex
-	starts map[execution.Key][]string // hosts that started it, in order
-	ends   map[execution.Key]int      // terminal events
-	counts map[string]int             // events by type
+	mu      sync.Mutex
+	starts  map[execution.Key][]string // hosts that started it, in order
+	retries map[execution.Key]int      // attempts that failed and were charged
+	ends    map[execution.Key]int      // terminal events
 }
 
 // follow reads every event until the test ends.
 func (f *fleet) follow(t testing.TB) *chronicle {
 	t.Helper()
-	c := &chronicle{starts: map[execution.Key][]string{}, ends: map[execution.Key]int{}, counts: map[string]int{}}
+	c := &chronicle{starts: map[execution.Key][]string{}, retries: map[execution.Key]int{}, ends: map[execution.Key]int{}}
 	consumer, err := f.js.OrderedConsumer(t.Context(), bus.StreamEvents, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		t.Fatal(err)
@@ -69,10 +69,11 @@ func (c *chronicle) add(data []byte) error {
 	host := e.Source[strings.LastIndexByte(e.Source, '/')+1:]
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.counts[kind]++
 	switch {
 	case kind == execution.EventStarted:
 		c.starts[e.Data.Key] = append(c.starts[e.Data.Key], host)
+	case kind == execution.EventRetry:
+		c.retries[e.Data.Key]++
 	case e.Data.State.Terminal():
 		c.ends[e.Data.Key]++
 	}
@@ -86,11 +87,11 @@ func (c *chronicle) ended() int {
 	return len(c.ends)
 }
 
-// count is how many events of a kind there were.
-func (c *chronicle) count(kind string) int {
+// life is what was told of k.
+func (c *chronicle) life(k execution.Key) (starts, retries, ends int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.counts[kind]
+	return len(c.starts[k]), c.retries[k], c.ends[k]
 }
 
 // working lists what host started last and has not ended.

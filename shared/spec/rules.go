@@ -51,7 +51,7 @@ func (r *reader) compile(rules []pending, catalogs ...*Catalog) {
 			p.rule.Err = cmp.Or(p.rule.Err, fe)
 		}
 		for _, w := range warnings {
-			r.ruleIssue(p.rule, w, Warning)
+			_ = r.ruleIssue(p.rule, w, Warning)
 		}
 	}
 }

@@ -5,6 +5,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -39,12 +40,26 @@ func newRig(t testing.TB) rig {
 	if err := bus.Provision(t.Context(), js, s.Config); err != nil {
 		t.Fatal(err)
 	}
-	objects, err := storage.Open(t.Context(), "file://"+t.TempDir())
+	objects, err := storage.Open(t.Context(), "file://"+storeDir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return rig{s, js, objects, outcome.New(objects)}
 }
+
+// storeDir is a directory that stays until the whole run is over: some file
+// systems create slowly for a while after a large deletion.
+func storeDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(stores, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// stores is made by TestMain.
+var stores string
 
 var queueConfig = queue.Config{LocalSlots: 1, Drain: time.Second, BackoffBase: time.Second, BackoffCap: time.Minute}
 

@@ -29,7 +29,7 @@ const variableSleep = "LOAD_TEST_SLEEP"
 // behind a real runtime, whose executions only sleep.
 func TestMain(m *testing.M) {
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
-		os.Exit(m.Run())
+		os.Exit(runTests(m))
 	}
 	objects, err := storage.Open(context.Background(), os.Getenv("STORAGE_URL"))
 	if err != nil {
@@ -41,6 +41,15 @@ func TestMain(m *testing.M) {
 	}
 	r := rig{outcomes: outcome.New(objects)}
 	lambda.Start(function.New(r.sleep(takes, execution.OnLambda)).Handle)
+}
+
+func runTests(m *testing.M) int {
+	var err error
+	if stores, err = os.MkdirTemp("", "sage-load-"); err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(stores) }()
+	return m.Run()
 }
 
 // timed notes when the bridge begins to invoke.

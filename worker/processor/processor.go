@@ -167,7 +167,7 @@ func finish(r *report.Report) (Result, error) {
 	}
 	for _, p := range r.Problems {
 		result.Findings = append(result.Findings, Summary{
-			Severity: spec.Error.String(), Message: r.ProblemText(p), File: p.File, Line: p.Line, Count: 1,
+			Severity: spec.Error.String(), Message: r.ProblemText(p), Count: 1, // its text says where
 		})
 	}
 	for i := range r.Result.Findings {

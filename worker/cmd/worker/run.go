@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/worker/engine/report"
 	"github.com/sagefleet/sagefleet/worker/processor"
 )
 
@@ -130,9 +131,26 @@ func (c *runCmd) printJSON(exit int, out string, r processor.Result) error {
 }
 
 // words are what the summary says, by language.
-var words = map[string]struct{ counts, more, reports string }{
-	"es": {"%d registros, %d errores, %d advertencias en %s", "  … y %d hallazgos más", "Informe: %s"},
-	"en": {"%d records, %d errors, %d warnings in %s", "  … and %d more findings", "Report: %s"},
+var words = map[string]struct {
+	statuses                                  map[string]string
+	record, records, mistake, mistakes        string
+	warning, warnings, took, more, reportedAt string
+}{
+	"es": {
+		nil, "registro", "registros", "error", "errores", "advertencia", "advertencias",
+		"en", "  … y %d hallazgos más\n", "Informe: %s\n",
+	},
+	"en": {
+		map[string]string{report.Success: "Success", report.Partial: "Partial", report.Failed: "Failed"},
+		"record", "records", "error", "errors", "warning", "warnings", "in", "  … and %d more findings\n", "Report: %s\n",
+	},
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // maxShown is how many findings the summary lists: the rest is in the report.
@@ -140,12 +158,18 @@ const maxShown = 10
 
 func (c *runCmd) print(out string, r processor.Result, took time.Duration) error {
 	w, paint := words[c.Lang], painter(c.stdout)
-	color := map[int]string{0: green}[r.Errors]
+	color, status := green, r.Status
 	if r.Errors > 0 {
 		color = red
+	} else if r.Warnings > 0 {
+		color = yellow
+	}
+	if translated := w.statuses[status]; translated != "" {
+		status = translated
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  "+w.counts+"\n", paint(color, r.Status), r.Records, r.Errors, r.Warnings, took.Round(time.Millisecond))
+	fmt.Fprintf(&b, "%s  %s, %s, %s %s %s\n", paint(color, status), plural(r.Records, w.record, w.records),
+		plural(r.Errors, w.mistake, w.mistakes), plural(r.Warnings, w.warning, w.warnings), w.took, took.Round(time.Millisecond))
 	for _, f := range r.Findings[:min(len(r.Findings), maxShown)] {
 		mark := map[string]string{"error": paint(red, "✗"), "warning": paint(yellow, "!")}[f.Severity]
 		if mark == "" {
@@ -158,9 +182,9 @@ func (c *runCmd) print(out string, r processor.Result, took time.Duration) error
 		b.WriteByte('\n')
 	}
 	if more := len(r.Findings) - maxShown; more > 0 {
-		fmt.Fprintf(&b, w.more+"\n", more)
+		fmt.Fprintf(&b, w.more, more)
 	}
-	fmt.Fprintf(&b, w.reports+"\n", filepath.Join(out, "report.html"))
+	fmt.Fprintf(&b, w.reportedAt, filepath.Join(out, "report.html"))
 	_, err := io.WriteString(c.stdout, b.String())
 	return err
 }

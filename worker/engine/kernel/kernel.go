@@ -27,10 +27,10 @@ import (
 
 // Codes of rules that can't be evaluated on the rows they meet.
 const (
-	CodeValue    fault.Code = "RULE_VALUE"        // a value that can't be converted
-	CodeLength   fault.Code = "RULE_LENGTH"       // columns of different lengths, combined row by row
-	CodeCompile  fault.Code = "RULE_NOT_COMPILED" // a construct without a kernel
-	CodeTooLarge fault.Code = "RULE_TOO_LARGE"    // texts that grow past any use
+	CodeValue    fault.Code = "RULE_VALUE"          // a value that can't be converted
+	CodeLength   fault.Code = "RULE_LENGTH"         // columns of different lengths, combined row by row
+	CodeCompile  fault.Code = "RULE_NOT_COMPILED"   // a construct without a kernel
+	CodeTooLarge fault.Code = "RULE_TEXT_TOO_LARGE" // texts that grow past any use
 )
 
 // RowError says on which row an expression could not be evaluated.

@@ -140,6 +140,9 @@ func (l *language) section(p *page, f *engine.Finding) {
 	if f.Columns != nil {
 		expected, found := l.columnCounts(f.Columns)
 		p.element("p", "", l.expected+": "+expected+" · "+l.found+": "+found)
+		for _, names := range l.columnNames(f.Columns) {
+			p.element("p", "", names)
+		}
 	}
 	if f.Found != "" {
 		p.element("p", "", l.found+": «"+f.Found+"»")

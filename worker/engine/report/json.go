@@ -264,6 +264,9 @@ func (r *Report) events() []event {
 		if f.Rule != nil {
 			details["rule"] = f.Rule.Name
 		}
+		if f.Columns != nil {
+			details["missing"], details["extra"] = f.Columns.Missing, f.Columns.Extra
+		}
 		if f.Broken != nil {
 			details["code"] = string(f.Broken.Code)
 		}

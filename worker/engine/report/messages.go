@@ -7,8 +7,6 @@ import (
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/spec"
 	"github.com/sagefleet/sagefleet/worker/engine"
-	"github.com/sagefleet/sagefleet/worker/engine/kernel"
-	"github.com/sagefleet/sagefleet/worker/engine/reader"
 )
 
 // language is everything a report says in one language.
@@ -69,18 +67,7 @@ var spanish = language{
 	differ: "Error de columnas: los nombres no coinciden con la configuración", columns: "%d columnas",
 	missing: "faltan: %s", extra: "sobran: %s", rows: "%d filas no cumplen",
 	started: "Inicio de la ejecución", finished: "Fin de la ejecución",
-	codes: map[fault.Code]string{
-		reader.CodeEncoding: "El archivo no es un texto legible", reader.CodeQuote: "Hay unas comillas que no se cierran",
-		reader.CodeDelimiter: "El delimitador configurado no es válido", reader.CodeFieldTooLong: "Una celda es demasiado larga",
-		reader.CodeRecordTooLong: "Una fila es demasiado larga", reader.CodeColumns: "El archivo tiene demasiadas columnas",
-		reader.CodeExcel: "El archivo de Excel no se puede leer", reader.CodeExcelOld: "El formato .xls no se admite: guárdelo como .xlsx",
-		reader.CodeArchive: "El archivo ZIP no se puede leer", reader.CodeBomb: "El ZIP se expande más de lo razonable",
-		reader.CodeEntryName: "El ZIP contiene un nombre de archivo no permitido", reader.CodeNested: "El ZIP contiene otro ZIP",
-		spec.CodeSelectFormat: "Formato de archivo no soportado", spec.CodeSelectNone: "La configuración no prevé este tipo de archivo",
-		spec.CodeRuleColumn: "la columna no existe", spec.CodeRuleName: "un nombre no se conoce", spec.CodeRuleFunction: "una función no se conoce",
-		spec.CodeRuleMethod: "un método no se conoce", spec.CodeRuleRegex: "la expresión regular no se admite", spec.CodeRuleType: "los tipos no son compatibles",
-		kernel.CodeValue: "un valor no se puede convertir", engine.CodeNoTable: "falta el archivo de un catálogo", kernel.CodeLength: "las columnas no tienen el mismo número de filas",
-	},
+	codes: spanishCodes,
 }
 
 var english = language{
@@ -173,6 +160,18 @@ func (l *language) columnCounts(diff *engine.ColumnDiff) (expected, found string
 
 // maxNames is how many names of columns or files a message lists.
 const maxNames = 10
+
+// columnNames returns the names that make the difference, a line each.
+func (l *language) columnNames(diff *engine.ColumnDiff) []string {
+	var lines []string
+	if len(diff.Missing) > 0 {
+		lines = append(lines, fmt.Sprintf(l.missing, list(diff.Missing)))
+	}
+	if len(diff.Extra) > 0 {
+		lines = append(lines, fmt.Sprintf(l.extra, list(diff.Extra)))
+	}
+	return lines
+}
 
 func (l *language) names(format string, names []string) string {
 	if len(names) == 0 {

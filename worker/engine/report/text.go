@@ -44,6 +44,12 @@ func (l *language) writeFinding(b *bytes.Buffer, f *engine.Finding) {
 	if f.Columns != nil {
 		expected, found := l.columnCounts(f.Columns)
 		fmt.Fprintf(b, "  %s: %s\n  %s: %s\n", l.expected, oneLine(expected), l.found, oneLine(found))
+		for _, names := range l.columnNames(f.Columns) {
+			fmt.Fprintf(b, "  %s\n", oneLine(names))
+		}
+	}
+	if f.Found != "" {
+		fmt.Fprintf(b, "  %s: %q\n", l.found, f.Found)
 	}
 	for _, d := range f.Details {
 		fmt.Fprintf(b, "  %s", l.place(&d))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -26,7 +27,8 @@ type tableRun struct {
 	workers int
 
 	latin1  bool
-	orders  []parse.Order // by field
+	orders  []parse.Order // by field; read by the workers, so fixed during a pass
+	adopted []parse.Order // by field, for the next pass
 	settled bool          // the orders are those of all dates, not of the first
 
 	source  reader.Source
@@ -46,7 +48,7 @@ type tableRun struct {
 }
 
 func newTableRun(plan *catalogPlan, input Input, now int64, workers int) *tableRun {
-	return &tableRun{plan: plan, input: input, now: now, workers: workers, orders: make([]parse.Order, len(plan.catalog.Fields))}
+	return &tableRun{plan: plan, input: input, now: now, workers: workers, adopted: make([]parse.Order, len(plan.catalog.Fields))}
 }
 
 // run reads the file, again for each assumption that was wrong.
@@ -84,6 +86,7 @@ func (r *tableRun) pass(ctx context.Context) error {
 // forget clears what an earlier pass found.
 func (r *tableRun) forget() {
 	checks, fields := len(r.plan.checks), len(r.plan.catalog.Fields)
+	r.orders = slices.Clone(r.adopted)
 	r.rows, r.short = 0, 0
 	r.tallies, r.broken = make([]tally, checks), make([]*fault.Error, checks)
 	r.hints, r.uniques = make([]hints, fields), make([]uniqueSet, checks)
@@ -114,7 +117,7 @@ func (r *tableRun) reorder() bool {
 	changed := false
 	for i, h := range r.hints {
 		if order := h.order(); order != r.orders[i] && h != (hints{}) {
-			r.orders[i] = order
+			r.adopted[i] = order
 			changed = true
 		}
 	}

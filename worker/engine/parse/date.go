@@ -108,7 +108,7 @@ func slashed(t []byte, order Order) (y, m, d int, hint Hint, ok bool) {
 	}
 	hint = Undecided
 	switch first, second := parts[0] > 12, parts[1] > 12; {
-	case first && second:
+	case first && second, parts[0] > 31, parts[1] > 31: // no date in either order
 		return 0, 0, 0, NoHint, false
 	case first:
 		hint = IsDay

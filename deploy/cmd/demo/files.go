@@ -32,7 +32,7 @@ var kinds = []kind{
 // about a third with errors in the data.
 func submissions(n int) ([]producer.Submission, error) {
 	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // reproducible, not secret
-	all := make([]producer.Submission, n)
+	all, run := make([]producer.Submission, n), newRun()
 	for i := range all {
 		k := kinds[i%len(kinds)]
 		config, err := configs.ReadFile("configs/" + k.config)
@@ -45,7 +45,7 @@ func submissions(n int) ([]producer.Submission, error) {
 		}
 		data := k.rows(r, rows)
 		all[i] = producer.Submission{
-			Mailbox: k.mailbox, ID: fmt.Sprintf("demo-%04d", i+1), Sender: fmt.Sprintf("Distribuidora %d", 1+i%7), Method: "demo",
+			Mailbox: k.mailbox, ID: fmt.Sprintf("%s-%04d", run, i+1), Sender: fmt.Sprintf("Distribuidora %d", 1+i%7), Method: "demo",
 			Config: config, Files: []producer.File{{Name: k.file, Open: func() (io.ReadCloser, error) {
 				return io.NopCloser(bytes.NewReader(data)), nil
 			}}},
@@ -69,12 +69,15 @@ func own(n int, config string, data []string) ([]producer.Submission, error) {
 			return os.Open(path)
 		}})
 	}
-	all := make([]producer.Submission, n)
+	all, run := make([]producer.Submission, n), newRun()
 	for i := range all {
-		all[i] = producer.Submission{Mailbox: "general", ID: fmt.Sprintf("demo-%04d", i+1), Method: "demo", Config: text, Files: files}
+		all[i] = producer.Submission{Mailbox: "general", ID: fmt.Sprintf("%s-%04d", run, i+1), Method: "demo", Config: text, Files: files}
 	}
 	return all, nil
 }
+
+// newRun begins the ids of a burst, so that a directory can hold several.
+func newRun() string { return "demo-" + time.Now().UTC().Format("20060102T150405") }
 
 // faulty reports whether one of about every 300 rows gets an error.
 func faulty(r *rand.Rand) bool { return r.IntN(300) == 0 }

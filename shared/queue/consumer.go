@@ -185,7 +185,9 @@ func takeAll(ctx context.Context, free chan struct{}) (n int) {
 	case <-free:
 		n++
 	case <-ctx.Done():
-		return 0
+	}
+	if ctx.Err() != nil { // select chooses by chance when both are ready
+		return 0 // what was taken is nobody's any more: the pump ends
 	}
 	for {
 		select {

@@ -307,6 +307,30 @@ func TestDrainFinishesWhatItCanAndHandsBackTheRest(t *testing.T) {
 	}
 }
 
+// Each consumer waits for the fetch that is under way and begins no other. There
+// are several, because one may be lucky.
+func TestStopsTakingAtOnce(t *testing.T) {
+	t.Parallel()
+	const consumers, fetch = 8, time.Second
+	js := bustest.Start(t)
+	var stops []func()
+	for range consumers {
+		stops = append(stops, run(t, queue.NewWorker(js, ackWait, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
+			return succeed(a)
+		}))
+	}
+	time.Sleep(fetch / 2) // all are fetching
+	began := time.Now()
+	var stopping sync.WaitGroup
+	for _, stop := range stops {
+		stopping.Go(stop)
+	}
+	stopping.Wait()
+	if took := time.Since(began); took > fetch+fetch/2 {
+		t.Errorf("idle consumers took %v to stop, want at most a fetch of %v", took, fetch)
+	}
+}
+
 func TestOverflowTakesOnlyAboveTheTap(t *testing.T) {
 	t.Parallel()
 	js := bustest.Start(t)

@@ -13,7 +13,7 @@ import (
 type language struct {
 	code string
 
-	title, summary, findings, noFindings, notes, problems         string
+	title, findings, noFindings, notes, problems                  string
 	records, errors, warnings, rate, duration, file, line, row    string
 	value, field, rule, expected, found, status, listed, noteWord string
 	severities                                                    map[spec.Severity]string
@@ -30,14 +30,13 @@ type language struct {
 	columns  string // number
 	missing  string // names
 	extra    string // names
-	rows     string // number
 	started  string
 	finished string
 	codes    map[fault.Code]string // what a coded error means; its own text follows
 }
 
 var spanish = language{
-	code: "es", title: "Informe de validación", summary: "Resumen", findings: "Hallazgos", noFindings: "No se encontraron problemas.",
+	code: "es", title: "Informe de validación", findings: "Hallazgos", noFindings: "No se encontraron problemas.",
 	notes: "Información", problems: "No se pudo validar", records: "Registros", errors: "Errores", warnings: "Advertencias",
 	rate: "Tasa de éxito", duration: "Duración", file: "Archivo", line: "Línea", row: "Registro", value: "Valor", field: "Campo", rule: "Regla",
 	expected: "Se esperaba", found: "Se encontró", status: "Estado", noteWord: "Nota",
@@ -65,13 +64,13 @@ var spanish = language{
 	},
 	tooMany: "Error de columnas: demasiadas columnas en el archivo", tooFew: "Error de columnas: faltan columnas en el archivo",
 	differ: "Error de columnas: los nombres no coinciden con la configuración", columns: "%d columnas",
-	missing: "faltan: %s", extra: "sobran: %s", rows: "%d filas no cumplen",
+	missing: "faltan: %s", extra: "sobran: %s",
 	started: "Inicio de la ejecución", finished: "Fin de la ejecución",
 	codes: spanishCodes,
 }
 
 var english = language{
-	code: "en", title: "Validation report", summary: "Summary", findings: "Findings", noFindings: "No problems were found.",
+	code: "en", title: "Validation report", findings: "Findings", noFindings: "No problems were found.",
 	notes: "Information", problems: "Nothing could be validated", records: "Records", errors: "Errors", warnings: "Warnings",
 	rate: "Success rate", duration: "Duration", file: "File", line: "Line", row: "Record", value: "Value", field: "Field", rule: "Rule",
 	expected: "Expected", found: "Found", status: "Status", noteWord: "Note",
@@ -99,7 +98,7 @@ var english = language{
 	},
 	tooMany: "Column error: too many columns in the file", tooFew: "Column error: columns are missing in the file",
 	differ: "Column error: the names are not those of the configuration", columns: "%d columns",
-	missing: "missing: %s", extra: "not expected: %s", rows: "%d rows fail",
+	missing: "missing: %s", extra: "not expected: %s",
 	started: "Execution started", finished: "Execution finished",
 }
 

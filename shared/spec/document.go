@@ -83,12 +83,19 @@ func invalidByte(data []byte) int {
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
+// parserError tells the library's parser errors, whose lines it counts from 0,
+// from its scanner errors, whose lines it counts from 1.
+var parserError = regexp.MustCompile(`did not find expected (node content|key|'-' indicator|',' or|<)`)
+
 // syntaxError takes the line out of the library's text; it offers no other way.
 func syntaxError(err error, data []byte) *fault.Error {
 	line, text := 1, err.Error()
 	if m := yamlLine.FindStringSubmatch(text); m != nil {
 		text = m[2]
 		if n, err := strconv.Atoi(m[1]); err == nil {
+			if parserError.MatchString(text) {
+				n++
+			}
 			line = min(max(n, 1), bytes.Count(data, []byte("\n"))+1)
 		}
 	}

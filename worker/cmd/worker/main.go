@@ -75,7 +75,7 @@ func (serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	objects, err := storage.Open(ctx, cfg.StorageURL)
+	objects, err := storage.Await(ctx, cfg.StorageURL)
 	if err != nil {
 		return fmt.Errorf("STORAGE_URL: %w", err)
 	}

@@ -97,7 +97,7 @@ func TestParseIssues(t *testing.T) {
 		"only a comment":     {"# x\n", []string{"1:1 error CONFIG_EMPTY sage_yaml"}},
 		"not a mapping":      {"- a\n", []string{"1:1 error CONFIG_WRONG_KIND a list"}},
 		"every section":      {"{}", []string{"1:1 error CONFIG_MISSING_KEY sage_yaml", "1:1 error CONFIG_MISSING_KEY catalogs", "1:1 error CONFIG_MISSING_KEY packages"}},
-		"syntax":             {"a: [\n", []string{"1:1 error CONFIG_SYNTAX brackets"}},
+		"syntax":             {"a: [\n", []string{"2:1 error CONFIG_SYNTAX brackets"}},
 		"unclosed list":      {"a: 1\nb: [1, 2\nc: 3\n", []string{"2:1 error CONFIG_SYNTAX brackets"}},
 		"dedent in a list":   {"a:\n  - b\n c: d\n", []string{"3:1 error CONFIG_SYNTAX indentation"}},
 		"two documents":      {full + "---\na: 1\n", []string{"28:1 error CONFIG_SYNTAX one document"}},

@@ -8,6 +8,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,12 +36,8 @@ type Config struct {
 	CPU float64 `env:"OVERFLOW_CPU" envDefault:"80"`
 	// Slots is how many invocations may be under way at once.
 	Slots int `env:"BRIDGE_SLOTS" envDefault:"100"`
-	// Drain is how long invocations under way may take after the end was asked for.
-	Drain time.Duration `env:"BRIDGE_DRAIN" envDefault:"25s"`
 
-	BackoffBase time.Duration `env:"BACKOFF_BASE" envDefault:"1s"` // as for workers
-	BackoffCap  time.Duration `env:"BACKOFF_CAP" envDefault:"5m"`  // as for workers
-
+	Queue queue.Config
 	Guard guard.Config
 }
 
@@ -53,14 +50,8 @@ func (c Config) Validate() error {
 		return settings.Invalid("OVERFLOW_CPU", c.CPU, "0 to 100 percent")
 	case c.Slots < 1:
 		return settings.Invalid("BRIDGE_SLOTS", c.Slots, "1 or more")
-	case c.Drain < 0:
-		return settings.Invalid("BRIDGE_DRAIN", c.Drain, "a positive duration")
-	case c.BackoffBase <= 0:
-		return settings.Invalid("BACKOFF_BASE", c.BackoffBase, "a positive duration")
-	case c.BackoffCap < c.BackoffBase:
-		return settings.Invalid("BACKOFF_CAP", c.BackoffCap, "at least BACKOFF_BASE")
 	}
-	return c.Guard.Validate()
+	return errors.Join(c.Queue.Validate(), c.Guard.Validate())
 }
 
 // Bridge forwards overflow.
@@ -80,8 +71,7 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	if err != nil {
 		return nil, fmt.Errorf("open bridge: %w", err)
 	}
-	consumer := queue.NewOverflow(js, fleet.AckWait, queue.Config{Slots: cfg.Slots, Drain: cfg.Drain,
-		BackoffBase: cfg.BackoffBase, BackoffCap: cfg.BackoffCap})
+	consumer := queue.NewOverflow(js, fleet.AckWait, cfg.Slots, cfg.Queue)
 	return &Bridge{consumer: consumer, guard: g, useCPU: cfg.CPU > 0,
 		policy: overflow.Threshold{Pending: cfg.Pending, CPU: cfg.CPU}}, nil
 }

@@ -51,15 +51,11 @@ func ServeLambda(ctx context.Context) error {
 	work := executor.New(objects, processor.Native{}, execution.OnLambda, host, cfg.Executor)
 	var opts []function.Option
 	if cfg.Guarded {
-		nc, err := bus.Connect(ctx, cfg.Fleet, "lambda")
+		nc, js, err := bus.Join(ctx, cfg.Fleet, "lambda")
 		if err != nil {
 			return err
 		}
 		defer nc.Close()
-		js, err := bus.Open(nc)
-		if err != nil {
-			return err
-		}
 		who := guard.Identity{Executor: execution.OnLambda, Host: host}
 		g, err := guard.Open(ctx, js, cfg.Fleet, outcome.New(objects), work, who, cfg.Guard)
 		if err != nil {

@@ -22,6 +22,7 @@ import (
 
 // Config is everything a worker can be told.
 type Config struct {
+	Slots    queue.Slots
 	Queue    queue.Config
 	Guard    guard.Config
 	Executor executor.Config
@@ -29,7 +30,7 @@ type Config struct {
 
 // Validate refuses values that can't work, by variable.
 func (c Config) Validate() error {
-	return errors.Join(c.Queue.Validate(), c.Guard.Validate(), c.Executor.Validate())
+	return errors.Join(c.Slots.Validate(), c.Queue.Validate(), c.Guard.Validate(), c.Executor.Validate())
 }
 
 // Worker consumes the queue.
@@ -47,7 +48,7 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	if err != nil {
 		return nil, fmt.Errorf("open worker: %w", err)
 	}
-	return &Worker{consumer: queue.NewWorker(js, fleet.AckWait, cfg.Queue), guard: g}, nil
+	return &Worker{consumer: queue.NewWorker(js, fleet.AckWait, cfg.Slots, cfg.Queue), guard: g}, nil
 }
 
 // Run works until ctx ends and then drains.

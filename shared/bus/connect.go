@@ -106,6 +106,26 @@ func (c Config) options(ctx context.Context, name string) ([]nats.Option, error)
 	return opts, nil
 }
 
+// Join connects a service, under a name, to a fleet that is provisioned and as
+// durable as declared, and logs what it joined. The caller closes the connection.
+func Join(ctx context.Context, cfg Config, name string) (*nats.Conn, jetstream.JetStream, error) {
+	nc, err := Connect(ctx, cfg, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	js, err := Open(nc)
+	if err == nil {
+		err = errors.Join(Check(ctx, js, cfg), CheckDurability(ctx, js, cfg))
+	}
+	if err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	zerolog.Ctx(ctx).Info().Str("nats", nc.ConnectedUrlRedacted()).Str("server", nc.ConnectedServerName()).
+		Str("durability", string(cfg.Durability)).Msg("joined the fleet")
+	return nc, js, nil
+}
+
 // Open returns a JetStream context on nc, fit for the fleet: a publish that is not
 // acknowledged within 5 s fails.
 func Open(nc *nats.Conn) (jetstream.JetStream, error) {

@@ -21,6 +21,7 @@ import (
 type Consumer struct {
 	js      jetstream.JetStream
 	ackWait time.Duration
+	slots   Slots
 	cfg     Config
 	tap     *tap
 	wheel   *wheel
@@ -28,17 +29,17 @@ type Consumer struct {
 
 // NewWorker returns a Consumer that takes whatever waits, as much as it has free
 // slots, and moves due retries back to the queue.
-func NewWorker(js jetstream.JetStream, ackWait time.Duration, cfg Config) *Consumer {
-	if cfg.Slots <= 0 {
-		cfg.Slots = runtime.NumCPU()
+func NewWorker(js jetstream.JetStream, ackWait time.Duration, slots Slots, cfg Config) *Consumer {
+	if slots.Fleet <= 0 {
+		slots.Fleet = runtime.NumCPU()
 	}
-	return &Consumer{js: js, ackWait: ackWait, cfg: cfg, wheel: newWheel()}
+	return &Consumer{js: js, ackWait: ackWait, slots: slots, cfg: cfg, wheel: newWheel()}
 }
 
-// NewOverflow returns a Consumer that takes requests only while at least as many
-// wait as was last given to [Consumer.Tap]; until then, none.
-func NewOverflow(js jetstream.JetStream, ackWait time.Duration, cfg Config) *Consumer {
-	return &Consumer{js: js, ackWait: ackWait, cfg: cfg, wheel: newWheel(), tap: newTap()}
+// NewOverflow returns a Consumer that takes requests, at most slots at once, only
+// while at least as many wait as was last given to [Consumer.Tap]; until then, none.
+func NewOverflow(js jetstream.JetStream, ackWait time.Duration, slots int, cfg Config) *Consumer {
+	return &Consumer{js: js, ackWait: ackWait, slots: Slots{Fleet: slots}, cfg: cfg, wheel: newWheel(), tap: newTap()}
 }
 
 // Run consumes until ctx ends; then it stops taking at once, gives work in flight
@@ -58,10 +59,10 @@ func (c *Consumer) Run(ctx context.Context, next execution.Executor) error {
 
 	handle := func(msg jetstream.Msg) { c.handle(work, msg, next) }
 	fleet := pump{js: c.js, stream: bus.StreamExecutions, consumer: bus.ConsumerFleet, group: bus.GroupFleet, tap: c.tap}
-	pumping.Go(func() { fleet.run(ctx, c.cfg.Slots, handle) })
+	pumping.Go(func() { fleet.run(ctx, c.slots.Fleet, handle) })
 	if c.tap == nil {
 		local := pump{js: c.js, stream: bus.StreamExecutions, consumer: bus.ConsumerLocal}
-		pumping.Go(func() { local.run(ctx, c.cfg.LocalSlots, handle) })
+		pumping.Go(func() { local.run(ctx, c.slots.Local, handle) })
 		due := pump{js: c.js, stream: bus.StreamLater, consumer: bus.ConsumerDue}
 		pumping.Go(func() { due.run(ctx, moverSlots, func(msg jetstream.Msg) { c.move(work, msg) }) })
 	}

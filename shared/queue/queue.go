@@ -25,13 +25,28 @@ const (
 	headerAttempt  = "Sage-Attempt"  // failed attempts before this message
 )
 
-// Config says how a consumer works.
+// Slots is how much a worker does at once.
+type Slots struct {
+	// Fleet is how many executions run at once; 0 is one for each core.
+	Fleet int `env:"SLOTS" envDefault:"0"`
+	// Local is how many executions that no Lambda can take run besides: a file of
+	// many gigabytes neither waits behind small ones nor holds them up.
+	Local int `env:"LOCAL_SLOTS" envDefault:"1"`
+}
+
+// Validate refuses values that can't work, by variable.
+func (s Slots) Validate() error {
+	switch {
+	case s.Fleet < 0:
+		return settings.Invalid("SLOTS", s.Fleet, "1 or more, or 0 for one for each core")
+	case s.Local < 1:
+		return settings.Invalid("LOCAL_SLOTS", s.Local, "1 or more")
+	}
+	return nil
+}
+
+// Config says how a consumer ends its work and repeats what failed.
 type Config struct {
-	// Slots is how many executions run at once; 0 is one for each core.
-	Slots int `env:"SLOTS" envDefault:"0"`
-	// LocalSlots is how many executions that no Lambda can take run besides: a
-	// file of many gigabytes neither waits behind small ones nor holds them up.
-	LocalSlots int `env:"LOCAL_SLOTS" envDefault:"1"`
 	// Drain is how long work in flight may take after the end was asked for. It
 	// must be shorter than the platform's patience.
 	Drain time.Duration `env:"DRAIN" envDefault:"25s"`
@@ -44,10 +59,6 @@ type Config struct {
 // Validate refuses values that can't work, by variable.
 func (c Config) Validate() error {
 	switch {
-	case c.Slots < 0:
-		return settings.Invalid("SLOTS", c.Slots, "1 or more, or 0 for one for each core")
-	case c.LocalSlots < 1:
-		return settings.Invalid("LOCAL_SLOTS", c.LocalSlots, "1 or more")
 	case c.Drain < 0:
 		return settings.Invalid("DRAIN", c.Drain, "a positive duration, or 0 to hand everything back at once")
 	case c.BackoffBase <= 0:

@@ -24,7 +24,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const ackWait = 2 * time.Second
 
-var config = queue.Config{Slots: 4, LocalSlots: 1, Drain: 5 * time.Second,
+var slots = queue.Slots{Fleet: 4, Local: 1}
+
+var config = queue.Config{Drain: 5 * time.Second,
 	BackoffBase: 20 * time.Millisecond, BackoffCap: 50 * time.Millisecond}
 
 func request(i int) execution.Request {
@@ -79,7 +81,7 @@ func TestEveryRequestIsExecutedOnceAndAcknowledged(t *testing.T) {
 	var mu sync.Mutex
 	runs := map[string]int{}
 	var running, most atomic.Int32
-	run(t, queue.NewWorker(js, ackWait, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
+	run(t, queue.NewWorker(js, ackWait, slots, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
 		if now := running.Add(1); now > most.Load() {
 			most.Store(now)
 		}
@@ -120,7 +122,7 @@ func TestRawPublishGetsAnIDThatRetriesKeep(t *testing.T) {
 	ids := make(chan string, 10)
 	enqueued := make(chan time.Time, 10)
 	var calls atomic.Int32
-	run(t, queue.NewWorker(js, ackWait, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
+	run(t, queue.NewWorker(js, ackWait, slots, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
 		ids <- a.Request.ID
 		enqueued <- a.Enqueued
 		if n := calls.Add(1); n < 3 {
@@ -156,7 +158,7 @@ func TestWaitingRetriesOccupyNoSlot(t *testing.T) {
 	cfg := config
 	cfg.BackoffBase, cfg.BackoffCap = time.Hour, time.Hour
 	good := make(chan time.Time, 1)
-	run(t, queue.NewWorker(js, ackWait, cfg), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
+	run(t, queue.NewWorker(js, ackWait, slots, cfg), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
 		if a.Request.ID == "e99" {
 			good <- time.Now()
 			return succeed(a)
@@ -186,7 +188,7 @@ func TestWaitingRetriesOccupyNoSlot(t *testing.T) {
 func TestRefusedMessagesAreKeptAsTheyCame(t *testing.T) {
 	t.Parallel()
 	js := bustest.Start(t)
-	run(t, queue.NewWorker(js, ackWait, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
+	run(t, queue.NewWorker(js, ackWait, slots, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
 		return execution.Outcome{}, fault.New(execution.CodeConflict, "used\nbefore").Permanent()
 	})
 	tests := map[string]struct {
@@ -228,7 +230,7 @@ func TestRefusedMessagesAreKeptAsTheyCame(t *testing.T) {
 func TestDeadExecutionIsDeadLetteredBeforeTheAck(t *testing.T) {
 	t.Parallel()
 	js := bustest.Start(t)
-	run(t, queue.NewWorker(js, ackWait, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
+	run(t, queue.NewWorker(js, ackWait, slots, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
 		return execution.Outcome{Key: a.Request.Key(), Kind: execution.Dead, Number: 3, Fault: fault.New("CONFIG_SYNTAX", "no")}, nil
 	})
 	if err := queue.Publish(t.Context(), js, request(1)); err != nil {
@@ -249,7 +251,7 @@ func TestLongWorkIsNotDeliveredTwice(t *testing.T) {
 	t.Parallel()
 	js := bustest.Start(t)
 	var calls atomic.Int32
-	run(t, queue.NewWorker(js, ackWait, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
+	run(t, queue.NewWorker(js, ackWait, slots, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
 		calls.Add(1)
 		time.Sleep(2*ackWait + ackWait/2)
 		return succeed(a)
@@ -269,7 +271,7 @@ func TestDrainFinishesWhatItCanAndHandsBackTheRest(t *testing.T) {
 	cfg := config
 	cfg.Drain = 300 * time.Millisecond
 	started, finished := make(chan string, 10), make(chan string, 10)
-	stop := run(t, queue.NewWorker(js, ackWait, cfg), func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
+	stop := run(t, queue.NewWorker(js, ackWait, slots, cfg), func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
 		started <- a.Request.ID
 		patience := 100 * time.Millisecond
 		if a.Request.ID == "e1" {
@@ -295,7 +297,7 @@ func TestDrainFinishesWhatItCanAndHandsBackTheRest(t *testing.T) {
 	}
 	again := make(chan time.Time, 1)
 	stopped := time.Now()
-	run(t, queue.NewWorker(js, ackWait, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
+	run(t, queue.NewWorker(js, ackWait, slots, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
 		if a.Request.ID != "e1" {
 			t.Errorf("%s was redone", a.Request.ID)
 		}
@@ -315,7 +317,7 @@ func TestStopsTakingAtOnce(t *testing.T) {
 	js := bustest.Start(t)
 	var stops []func()
 	for range consumers {
-		stops = append(stops, run(t, queue.NewWorker(js, ackWait, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
+		stops = append(stops, run(t, queue.NewWorker(js, ackWait, slots, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
 			return succeed(a)
 		}))
 	}
@@ -335,7 +337,7 @@ func TestOverflowTakesOnlyAboveTheTap(t *testing.T) {
 	t.Parallel()
 	js := bustest.Start(t)
 	var taken atomic.Int32
-	bridge := queue.NewOverflow(js, ackWait, config)
+	bridge := queue.NewOverflow(js, ackWait, 4, config)
 	run(t, bridge, func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
 		taken.Add(1)
 		return succeed(a)

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite the generated parts of README.m
 var sections = []struct{ title, dir, by string }{
 	{"NATS", "shared/bus", "everything"},
 	{"Attempts", "shared/guard", "worker, bridge, lambda"},
-	{"Queue", "shared/queue", "worker"},
+	{"Queue", "shared/queue", "worker, and all but the slots the bridge"},
 	{"Execution", "worker/executor", "worker, lambda"},
 	{"Overflow", "bridge", "bridge"},
 	{"Lambda", "bridge/remote", "bridge"},
@@ -80,7 +80,8 @@ func reference(t *testing.T) string {
 
 type field struct{ tag, doc string }
 
-// configFields returns the tagged fields of the Config type of the package in dir.
+// configFields returns the tagged fields of the configuration types of the package
+// in dir.
 func configFields(t *testing.T, dir string) []field {
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil || len(files) == 0 {
@@ -97,7 +98,7 @@ func configFields(t *testing.T, dir string) []field {
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			spec, ok := n.(*ast.TypeSpec)
-			if !ok || spec.Name.Name != "Config" {
+			if !ok || spec.Name.Name != "Config" && spec.Name.Name != "Slots" {
 				return true
 			}
 			for _, f := range spec.Type.(*ast.StructType).Fields.List {

@@ -82,15 +82,13 @@ func storeDir(t testing.TB) string {
 // stores is made by TestMain.
 var stores string
 
-var queueConfig = queue.Config{LocalSlots: 1, Drain: time.Second, BackoffBase: time.Second, BackoffCap: time.Minute}
+var queueConfig = queue.Config{Drain: time.Second, BackoffBase: time.Second, BackoffCap: time.Minute}
 
 // worker runs a worker with slots on a connection of its own until the test ends.
 // Its executions take the given time and commit.
 func (r rig) worker(t testing.TB, name string, slots int, takes time.Duration) {
-	cfg := queueConfig
-	cfg.Slots = slots
 	js := r.server.Connect(t, name)
-	consumer := queue.NewWorker(js, r.server.Config.AckWait, cfg)
+	consumer := queue.NewWorker(js, r.server.Config.AckWait, queue.Slots{Fleet: slots, Local: 1}, queueConfig)
 	guarded := r.guard(t, js, name, execution.OnWorker, r.sleep(takes, execution.OnWorker))
 	r.until(t, func(ctx context.Context) error { return consumer.Run(ctx, guarded) })
 }

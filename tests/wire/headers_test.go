@@ -61,7 +61,7 @@ func TestMessagesOnStreams(t *testing.T) {
 // after that.
 func consume(t *testing.T, js jetstream.JetStream, next execution.ExecutorFunc) {
 	t.Helper()
-	c := queue.NewWorker(js, 2*time.Second, queue.Config{Slots: 1, LocalSlots: 1, Drain: time.Second,
+	c := queue.NewWorker(js, 2*time.Second, queue.Slots{Fleet: 1, Local: 1}, queue.Config{Drain: time.Second,
 		BackoffBase: 1000 * time.Hour, BackoffCap: 1000 * time.Hour})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -55,22 +55,14 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	nc, err := bus.Connect(ctx, cfg.Fleet, "bridge")
+	nc, js, err := bus.Join(ctx, cfg.Fleet, "bridge")
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	js, err := bus.Open(nc)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(bus.Check(ctx, js, cfg.Fleet), bus.CheckDurability(ctx, js, cfg.Fleet)); err != nil {
-		return err
-	}
 	host, _ := os.Hostname()
 	host = fmt.Sprintf("%s-%d", host, os.Getpid())
-	zerolog.Ctx(ctx).Info().Str("host", host).Str("storage", objects.URL()).Str("nats", nc.ConnectedUrlRedacted()).
-		Str("durability", string(cfg.Fleet.Durability)).Msg("bridge starts")
+	zerolog.Ctx(ctx).Info().Str("host", host).Str("storage", objects.URL()).Msg("bridge starts")
 	lambda, err := remote.New(client, outcome.New(objects), cfg.Remote)
 	if err != nil {
 		return err

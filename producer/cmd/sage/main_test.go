@@ -91,8 +91,7 @@ func (f testFleet) work(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	consumer := queue.NewWorker(f.js, f.server.Config.AckWait, queue.Config{Slots: 2, LocalSlots: 1,
-		Drain: time.Second, BackoffBase: 10 * time.Millisecond, BackoffCap: 50 * time.Millisecond})
+	consumer := queue.NewWorker(f.js, f.server.Config.AckWait, queue.Slots{Fleet: 2, Local: 1}, queue.Config{Drain: time.Second, BackoffBase: 10 * time.Millisecond, BackoffCap: 50 * time.Millisecond})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- consumer.Run(ctx, g) }()

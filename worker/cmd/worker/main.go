@@ -79,22 +79,14 @@ func (serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("STORAGE_URL: %w", err)
 	}
-	nc, err := bus.Connect(ctx, cfg.Fleet, "worker")
+	nc, js, err := bus.Join(ctx, cfg.Fleet, "worker")
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	js, err := bus.Open(nc)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(bus.Check(ctx, js, cfg.Fleet), bus.CheckDurability(ctx, js, cfg.Fleet)); err != nil {
-		return err
-	}
 	host, _ := os.Hostname()
 	host = fmt.Sprintf("%s-%d", host, os.Getpid())
-	zerolog.Ctx(ctx).Info().Str("host", host).Str("storage", objects.URL()).Str("nats", nc.ConnectedUrlRedacted()).
-		Str("durability", string(cfg.Fleet.Durability)).Msg("worker starts")
+	zerolog.Ctx(ctx).Info().Str("host", host).Str("storage", objects.URL()).Msg("worker starts")
 	w, err := worker.New(ctx, js, objects, cfg.Fleet, host, cfg.Worker)
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ type LambdaConfig struct {
 	Fleet    bus.Config
 	Guard    guard.Config
 	Executor executor.Config
+	Engine   processor.Config
 }
 
 // ServeLambda is the Lambda: it answers invocations until the platform ends the
@@ -38,7 +39,7 @@ type LambdaConfig struct {
 func ServeLambda(ctx context.Context) error {
 	cfg, err := settings.Parse[LambdaConfig](env.ToMap(os.Environ()))
 	if err == nil {
-		err = errors.Join(cfg.Guard.Validate(), cfg.Executor.Validate())
+		err = errors.Join(cfg.Guard.Validate(), cfg.Executor.Validate(), cfg.Engine.Validate())
 	}
 	if err != nil {
 		return err
@@ -48,7 +49,7 @@ func ServeLambda(ctx context.Context) error {
 		return fmt.Errorf("STORAGE_URL: %w", err)
 	}
 	host := os.Getenv("AWS_LAMBDA_LOG_STREAM_NAME")
-	work := executor.New(objects, processor.Native{}, execution.OnLambda, host, cfg.Executor)
+	work := executor.New(objects, newProcessor(cfg.Engine, cfg.Executor), execution.OnLambda, host, cfg.Executor)
 	var opts []function.Option
 	if cfg.Guarded {
 		nc, js, err := bus.Join(ctx, cfg.Fleet, "lambda")

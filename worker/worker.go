@@ -26,11 +26,12 @@ type Config struct {
 	Queue    queue.Config
 	Guard    guard.Config
 	Executor executor.Config
+	Engine   processor.Config
 }
 
 // Validate refuses values that can't work, by variable.
 func (c Config) Validate() error {
-	return errors.Join(c.Slots.Validate(), c.Queue.Validate(), c.Guard.Validate(), c.Executor.Validate())
+	return errors.Join(c.Slots.Validate(), c.Queue.Validate(), c.Guard.Validate(), c.Executor.Validate(), c.Engine.Validate())
 }
 
 // Worker consumes the queue.
@@ -42,13 +43,21 @@ type Worker struct {
 // New returns a Worker called host over a provisioned server. It opens the
 // fleet's buckets and starts nothing.
 func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fleet bus.Config, host string, cfg Config) (*Worker, error) {
-	work := executor.New(objects, processor.Native{}, execution.OnWorker, host, cfg.Executor)
+	work := executor.New(objects, newProcessor(cfg.Engine, cfg.Executor), execution.OnWorker, host, cfg.Executor)
 	who := guard.Identity{Executor: execution.OnWorker, Host: host}
 	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), work, who, cfg.Guard)
 	if err != nil {
 		return nil, fmt.Errorf("open worker: %w", err)
 	}
 	return &Worker{consumer: queue.NewWorker(js, fleet.AckWait, cfg.Slots, cfg.Queue), guard: g}, nil
+}
+
+// newProcessor returns the engine that cfg names.
+func newProcessor(cfg processor.Config, work executor.Config) executor.Processor {
+	if cfg.Engine == processor.EngineExec {
+		return processor.NewExec(cfg, work.Scratch)
+	}
+	return processor.Native{}
 }
 
 // Run works until ctx ends and then drains.

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,8 @@ type workspace struct {
 	out    string // the working directory, whose files become the result
 	tmp    string // TMPDIR and HOME; its path is in no other process's environment
 
-	inputBytes int64
+	dataBytes  int64 // of data
+	inputBytes int64 // of all inputs
 }
 
 // Process runs the program on a job. As with [Native.Process], errors in the data
@@ -108,12 +110,13 @@ func (x Exec) process(ctx context.Context, job Job) ([]report.File, Result, erro
 // prepare makes the workspace. Its dir is set if there is one to be removed, also
 // with an error.
 func (x Exec) prepare(job Job) (workspace, error) {
-	dir, err := os.MkdirTemp(x.scratch, "sage-exec-")
+	parent, err := filepath.Abs(cmp.Or(x.scratch, os.TempDir())) // the program's working directory is another
 	if err != nil {
 		return workspace{}, fmt.Errorf("make a scratch directory: %w", err)
 	}
-	if dir, err = filepath.Abs(dir); err != nil { // the program's working directory is another
-		return workspace{dir: dir}, fmt.Errorf("make a scratch directory: %w", err)
+	dir, err := os.MkdirTemp(parent, "sage-exec-")
+	if err != nil {
+		return workspace{}, fmt.Errorf("make a scratch directory: %w", err)
 	}
 	in := filepath.Join(dir, "in")
 	w := workspace{
@@ -128,12 +131,14 @@ func (x Exec) prepare(job Job) (workspace, error) {
 	if err := os.WriteFile(w.config, job.Config, 0o600); err != nil {
 		return w, fmt.Errorf("write the configuration: %w", err)
 	}
-	for _, input := range job.Inputs {
+	for i, input := range job.Inputs {
 		size, err := stage(in, input)
 		if err != nil {
 			return w, err
 		}
-		w.inputBytes += size
+		if w.inputBytes += size; i == 0 {
+			w.dataBytes = size
+		}
 	}
 	return w, nil
 }
@@ -170,7 +175,17 @@ func stage(dir string, input Input) (size int64, err error) {
 	return info.Size(), nil
 }
 
+// remove also removes what the program has closed to us.
 func (w workspace) remove(ctx context.Context) {
+	if os.RemoveAll(w.dir) == nil {
+		return
+	}
+	_ = filepath.WalkDir(w.dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			return os.Chmod(path, 0o700) //nolint:gosec // a directory; before it is read
+		}
+		return nil //nolint:nilerr // RemoveAll will meet it again
+	})
 	if err := os.RemoveAll(w.dir); err != nil {
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("scratch directory left behind")
 	}
@@ -181,6 +196,7 @@ type invocation struct {
 	path  string
 	args  []string // with the program's name
 	env   []string
+	mark  string // the variable of env that no other run has
 	dir   string
 	limit limits
 }
@@ -209,7 +225,7 @@ func (x Exec) invocation(job Job, w workspace) (invocation, error) {
 		return invocation{}, startFault(args[0], err)
 	}
 	return invocation{
-		path: path, args: args, env: environment(w), dir: w.out,
+		path: path, args: args, env: environment(w), mark: tmpVariable(w), dir: w.out,
 		limit: limits{
 			time: x.cfg.Timeout, memory: x.cfg.Memory, streams: max(1, x.cfg.OutputLimit/2),
 			files: x.cfg.OutputLimit + w.inputBytes, // the original copies the input beside its reports
@@ -221,7 +237,7 @@ func (x Exec) invocation(job Job, w workspace) (invocation, error) {
 // needs it can be given with env(1) in the command; the worker's own variables
 // hold credentials.
 func environment(w workspace) []string {
-	env := []string{"HOME=" + w.tmp, tmpVariable(w.tmp), "PWD=" + w.out}
+	env := []string{"HOME=" + w.tmp, tmpVariable(w), "PWD=" + w.out}
 	for name, fallback := range map[string]string{"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": ""} {
 		value := os.Getenv(name)
 		if value == "" {
@@ -234,7 +250,7 @@ func environment(w workspace) []string {
 	return env
 }
 
-func tmpVariable(dir string) string { return "TMPDIR=" + dir }
+func tmpVariable(w workspace) string { return "TMPDIR=" + w.tmp }
 
 // refused is the result of a job that can't be processed: the program's own files,
 // and a report of ours where it has left none.

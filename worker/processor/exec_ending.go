@@ -37,6 +37,8 @@ const (
 	exitClean = iota
 	exitDataErrors
 	exitConfig
+
+	exitKilled = 128 + 9 // what a shell makes of a child's SIGKILL
 )
 
 // conclude reads the result from the report, or else from the exit code.
@@ -46,6 +48,8 @@ func conclude(end ending, files []report.File) (Result, error) {
 	case exitConfig:
 		return Result{}, fault.New(CodeEngineConfig, "the program can't use the configuration%s", end.lastWords()).
 			Expecting("a configuration that it accepts").Advise("see error.log, correct the configuration, then redrive").Permanent()
+	case exitKilled:
+		return Result{}, killedFault()
 	default:
 		return Result{}, fault.New(CodeEngineExit, "the program ended with exit code %d%s", end.code, end.lastWords()).
 			Expecting("0, 1 for errors in the data, or 2 for a wrong configuration").Advise("run the command of ENGINE_COMMAND by hand")

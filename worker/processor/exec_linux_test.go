@@ -83,6 +83,9 @@ var programs = map[string]func(args []string) error{
 			os.WriteFile("good.txt", []byte("good"), 0o600),
 		)
 	},
+	"locked": func([]string) error {
+		return errors.Join(os.MkdirAll("a/b", 0o700), os.WriteFile("a/b/c.txt", nil, 0), os.Chmod("a/b", 0), os.Chmod("a", 0o500))
+	},
 	"huge": func([]string) error {
 		f, err := os.Create("huge.bin")
 		if err == nil {
@@ -261,6 +264,7 @@ func TestExecEndings(t *testing.T) {
 		"another code":          {program: "exit", args: []string{"3"}, code: processor.CodeEngineExit, says: "exit code 3: last  words"},
 		"a signal":              {program: "crash", code: processor.CodeEngineExit, says: "signal: terminated"},
 		"killed by another":     {program: "kill", code: processor.CodeEngineMemory, says: "most likely the kernel"},
+		"a child killed":        {program: "exit", args: []string{"137"}, code: processor.CodeEngineMemory, says: "most likely the kernel"},
 		"too slow":              {program: "sleep", cfg: processor.Config{Timeout: 300 * time.Millisecond}, code: processor.CodeEngineTimeout, says: "300ms"},
 		"too much memory":       {program: "memory", cfg: processor.Config{Memory: 192 << 20}, code: processor.CodeEngineMemory, says: "at most 201326592 bytes"},
 		"too much together":     {program: "family", cfg: processor.Config{Memory: 320 << 20}, code: processor.CodeEngineMemory, says: "children held"},
@@ -269,6 +273,7 @@ func TestExecEndings(t *testing.T) {
 		"the end of a flood":    {program: "flood", status: report.Success, says: "the end of the flood"},
 		"a flood and an error":  {program: "flood", status: report.Success, says: "heard all the same"},
 		"links":                 {program: "links", status: report.Success, says: `readable file: "passwd.txt"`},
+		"a locked folder":       {program: "locked", status: report.Success},
 		"a huge file":           {program: "huge", code: processor.CodeEngineOutput, lasting: true, says: "ENGINE_OUTPUT_LIMIT"},
 		"a file without an end": {program: "growing", code: processor.CodeEngineOutput, lasting: true, says: "files of"},
 		"many files":            {program: "many", code: processor.CodeEngineOutput, lasting: true, says: "more than 1000 files"},

@@ -56,8 +56,8 @@ func (v invocation) do(ctx context.Context) (ending, error) {
 
 	_ = cmd.Wait() // its state says how it ended
 	unwatch()
-	killGroup(cmd.Process.Pid)
-	killStrays(v.env)
+	_ = killGroup(cmd.Process.Pid) // there may be nobody left
+	killStrays(v.mark)
 	stdout.finish()
 	stderr.finish()
 	running.Wait()

@@ -155,14 +155,9 @@ func preferForOOM(pid int) {
 // killStrays kills what has left the program's group, and only that: its
 // environment names a directory that belongs to this run alone. A process that
 // wipes its environment escapes; a container ends that one.
-func killStrays(env []string) {
+func killStrays(mark string) {
 	const tries, pause = 50, 5 * time.Millisecond
-	var marker []byte
-	for _, variable := range env {
-		if strings.HasPrefix(variable, tmpVariable("")) {
-			marker = append([]byte(variable), 0)
-		}
-	}
+	marker := append([]byte(mark), 0) // as it ends in environ
 	for range tries {
 		if killMarked(marker) == 0 {
 			return

@@ -184,7 +184,7 @@ func (w workspace) remove(ctx context.Context) {
 		if err == nil && d.IsDir() {
 			return os.Chmod(path, 0o700) //nolint:gosec // a directory; before it is read
 		}
-		return nil //nolint:nilerr // RemoveAll will meet it again
+		return nil // RemoveAll will meet it again
 	})
 	if err := os.RemoveAll(w.dir); err != nil {
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("scratch directory left behind")

@@ -332,7 +332,7 @@ func TestExecLeavesNoProcesses(t *testing.T) {
 			stopped := errors.New("stopped")
 			if strings.HasSuffix(name, "late") {
 				go func() {
-					for text := []byte(nil); len(text) == 0; text, _ = os.ReadFile(note) {
+					for text := []byte(nil); len(text) == 0 && ctx.Err() == nil; text, _ = os.ReadFile(note) {
 						time.Sleep(time.Millisecond)
 					}
 					cancel(stopped)

@@ -76,7 +76,7 @@ func (g *gathering) collect(root *os.Root, depth int) error {
 		sub, err := root.OpenRoot(entries[0].Name())
 		if err != nil {
 			g.skipped = append(g.skipped, entries[0].Name()) // no permission
-			return nil                                       //nolint:nilerr // it is said in the log
+			return nil
 		}
 		defer sub.Close()
 		return g.collect(sub, depth+1)
@@ -94,7 +94,7 @@ func list(root *os.Root) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("collect: %w", err)
 	}
-	defer dir.Close()
+	defer func() { _ = dir.Close() }() // only read from
 	entries, err := dir.ReadDir(maxOutputFiles + 1)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("collect: %w", err)
@@ -117,9 +117,9 @@ func (g *gathering) take(root *os.Root, name string) error {
 	file, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		g.skipped = append(g.skipped, name) // no permission
-		return nil                          //nolint:nilerr // it is said in the log
+		return nil
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // only read from
 	info, err := file.Stat()
 	switch {
 	case err != nil:
@@ -156,10 +156,9 @@ func (g *gathering) log(name string, printed *capture, cut, notes string) {
 		i = len(g.files)
 		g.files = append(g.files, report.File{Name: name})
 	}
-	text := append(g.files[i].Data, printed.head...) //nolint:gocritic // the file's data is assigned below
+	var mark []byte
 	if n := printed.cut(); n > 0 {
-		text = fmt.Appendf(text, cut, n)
+		mark = fmt.Appendf(nil, cut, n)
 	}
-	text = append(text, printed.last...)
-	g.files[i].Data = append(text, notes...)
+	g.files[i].Data = slices.Concat(g.files[i].Data, printed.head, mark, printed.last, []byte(notes))
 }

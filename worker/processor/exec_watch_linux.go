@@ -87,8 +87,8 @@ func processes(yield func(pid int) bool) {
 	if err != nil {
 		return
 	}
-	defer proc.Close()
-	names, _ := proc.Readdirnames(-1) // those it could read
+	defer func() { _ = proc.Close() }() // only read from
+	names, _ := proc.Readdirnames(-1)   // those it could read
 	for _, name := range names {
 		if pid, err := strconv.Atoi(name); err == nil && !yield(pid) {
 			return

@@ -201,17 +201,9 @@ func bounds(text []byte, start, stop int64, bounded bool) (from, to int) {
 
 // changes returns the functions that only change letters or the ends of a text.
 func changes(e *spec.Call) func(dst, text []byte) []byte {
-	cutset := " \t\n\r\v\f"
-	if len(e.Args) > 1 {
-		cutset = constantText(e.Args[1], cutset)
-	}
 	switch e.Fn {
-	case "str.strip":
-		return func(dst, text []byte) []byte { return append(dst, bytes.Trim(text, cutset)...) }
-	case "str.lstrip":
-		return func(dst, text []byte) []byte { return append(dst, bytes.TrimLeft(text, cutset)...) }
-	case "str.rstrip":
-		return func(dst, text []byte) []byte { return append(dst, bytes.TrimRight(text, cutset)...) }
+	case "str.strip", "str.lstrip", "str.rstrip":
+		return stripper(e)
 	case "str.lower":
 		return func(dst, text []byte) []byte { return append(dst, bytes.ToLower(text)...) }
 	case "str.upper":
@@ -227,6 +219,25 @@ func changes(e *spec.Call) func(dst, text []byte) []byte {
 	return nil
 }
 
+// stripper takes off spaces of any alphabet, such as the one that doesn't break
+// lines and that spreadsheets are full of, or the characters that are given.
+func stripper(e *spec.Call) func(dst, text []byte) []byte {
+	cut := isSpace
+	if lit, ok := e.Args[1].(*spec.Literal); ok && lit.Value != nil {
+		set := constantText(lit, "")
+		cut = func(r rune) bool { return strings.ContainsRune(set, r) }
+	}
+	return func(dst, text []byte) []byte {
+		if e.Fn != "str.rstrip" {
+			text = bytes.TrimLeftFunc(text, cut)
+		}
+		if e.Fn != "str.lstrip" {
+			text = bytes.TrimRightFunc(text, cut)
+		}
+		return append(dst, text...)
+	}
+}
+
 // maxFill bounds what zfill may ask for in every row.
 const maxFill = 1024
 
@@ -238,7 +249,7 @@ func titled(dst, text []byte, onlyFirst bool) []byte {
 		} else {
 			dst = utf8.AppendRune(dst, unicode.ToTitle(r))
 		}
-		inWord = unicode.IsLetter(r) || onlyFirst
+		inWord = onlyFirst || isUpper(r) || isLower(r)
 	}
 	return dst
 }
@@ -256,14 +267,23 @@ func zeroFilled(dst, text []byte, width int) []byte {
 
 // classes are the questions that all characters of a text must answer with yes.
 var classes = map[spec.Fn]func([]byte) bool{
-	"str.isdigit":   every(unicode.IsDigit),
+	"str.isdigit":   every(isDigit),
 	"str.isdecimal": every(unicode.IsDigit),
 	"str.isnumeric": every(unicode.IsNumber),
 	"str.isalpha":   every(unicode.IsLetter),
 	"str.isalnum":   every(func(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }),
-	"str.isspace":   every(unicode.IsSpace),
-	"str.isupper":   cased(unicode.IsUpper, unicode.IsLower),
-	"str.islower":   cased(unicode.IsLower, unicode.IsUpper),
+	"str.isspace":   every(isSpace),
+	"str.isupper":   cased(isUpper, isLower),
+	"str.islower":   cased(isLower, isUpper),
+}
+
+// Python's classes are wider than those of package unicode: there are letters of
+// a case among the numerals, raised digits, and spaces among the controls.
+func isUpper(r rune) bool { return unicode.In(r, unicode.Lu, unicode.Lt, unicode.Other_Uppercase) }
+func isLower(r rune) bool { return unicode.In(r, unicode.Ll, unicode.Other_Lowercase) }
+func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
+func isDigit(r rune) bool {
+	return unicode.IsDigit(r) || strings.ContainsRune("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", r)
 }
 
 func every(class func(rune) bool) func([]byte) bool {

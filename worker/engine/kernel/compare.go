@@ -19,6 +19,13 @@ const (
 // compare compiles == != < <= > >=. A comparison with null is false, so != is
 // true.
 func (c *compiler) compare(op spec.Op, x, y operand) operand {
+	keys := x.keys
+	switch {
+	case keys == nil:
+		keys = y.keys
+	case y.keys != nil: // before the sides change places: x's keys are those of the answers
+		y = c.align(y, x)
+	}
 	rel, negated := equal, false
 	switch op {
 	case spec.Ne:
@@ -32,11 +39,8 @@ func (c *compiler) compare(op spec.Op, x, y operand) operand {
 	case spec.Ge:
 		rel, x, y = lessOrEqual, y, x
 	}
-	keys := x.keys
 	out := c.relate(rel, x, y)
-	if keys != nil {
-		out.keys = keys
-	}
+	out.keys = keys
 	if negated {
 		return c.not(out)
 	}

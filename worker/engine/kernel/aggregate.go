@@ -197,6 +197,7 @@ func all(n int) []int {
 // reduce makes one value of a column.
 func (c *compiler) reduce(x operand, kind table.Kind, fn func(dst, src *table.Column)) operand {
 	slot := c.slot()
+	x = unmasked(x)
 	return operand{kind: kind, fails: x.fails, eval: func(f *Frame) (*table.Column, error) {
 		src, err := x.eval(f)
 		if err != nil {
@@ -224,10 +225,7 @@ func (c *compiler) isUnique(x operand) operand {
 // quantifier compiles any and all. Nulls are left out, as in pandas.
 func (c *compiler) quantifier(e *spec.Call) operand {
 	x := c.expr(e.Args[0])
-	missing := c.map1(x, table.Bool, func(_ *Frame, dst, src *table.Column) error {
-		dst.Bits = src.NullMask(dst.Bits)
-		return nil
-	})
+	missing := c.missing(x)
 	values := c.toBool(x)
 	universal := e.Fn == "all"
 	pair := c.map2(values, missing, table.Bool, func(_ *Frame, dst *table.Column, a, b side) error {

@@ -3,6 +3,7 @@ package kernel
 import (
 	"math"
 
+	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/spec"
 	"github.com/sagefleet/sagefleet/worker/engine/table"
 )
@@ -60,7 +61,7 @@ func decimals(op spec.Op, dst []float64, a, b side) {
 		}
 	case spec.FloorDiv:
 		for i := range dst {
-			dst[i] = math.Floor(x[i&ma] / y[i&mb])
+			dst[i] = floorQuotient(x[i&ma], y[i&mb])
 		}
 	case spec.Mod:
 		for i := range dst {
@@ -71,6 +72,24 @@ func decimals(op spec.Op, dst []float64, a, b side) {
 			dst[i] = math.Pow(x[i&ma], y[i&mb])
 		}
 	}
+}
+
+// floorQuotient is Python's: it follows from the exact remainder, so that
+// 1.0 // 0.1 is 9, though the nearest float to 1.0 / 0.1 is 10.
+func floorQuotient(x, y float64) float64 {
+	if y == 0 {
+		return x / y
+	}
+	rest := math.Mod(x, y)
+	quotient := (x - rest) / y
+	if rest != 0 && (rest < 0) != (y < 0) {
+		quotient--
+	}
+	floor := math.Floor(quotient)
+	if quotient-floor > 0.5 {
+		floor++
+	}
+	return floor
 }
 
 // floorMod has the sign of the divisor, as in Python.
@@ -150,21 +169,7 @@ func (c *compiler) timeArithmetic(e *spec.Binary, x, y operand) operand {
 		if (x.kind == table.Date) != (y.kind == table.Date) {
 			kind = table.Date
 		}
-		subtract := e.Op == spec.Sub
-		return c.map2(x, y, kind, func(_ *Frame, dst *table.Column, a, b side) error {
-			for i := range dst.Ints {
-				v, w := a.Ints[i&a.mask], b.Ints[i&b.mask]
-				switch {
-				case v == table.NaT || w == table.NaT:
-					dst.Ints[i] = table.NaT
-				case subtract:
-					dst.Ints[i] = v - w
-				default:
-					dst.Ints[i] = v + w
-				}
-			}
-			return nil
-		})
+		return c.addTimes(x, y, kind, e.Op == spec.Sub)
 	}
 	kind := table.Duration
 	if x.kind == table.Duration && y.kind == table.Duration {
@@ -177,15 +182,59 @@ func (c *compiler) timeArithmetic(e *spec.Binary, x, y operand) operand {
 	if kind == table.Decimal {
 		return ratio
 	}
-	return c.map1(ratio, kind, func(_ *Frame, dst, src *table.Column) error {
+	out := c.map1(ratio, kind, func(f *Frame, dst, src *table.Column) error {
 		for i, v := range src.Floats[:src.Len] {
-			dst.Ints[i] = table.NaT
-			if v == v {
+			switch {
+			case v != v || math.IsInf(v, 0): // a duration divided by zero is null, as in pandas
+				dst.Ints[i] = table.NaT
+			case math.Abs(v) < math.MaxInt64:
 				dst.Ints[i] = int64(v)
+			case f.counts(i, ratio.vector):
+				return outOfReach(i)
+			default:
+				dst.Ints[i] = table.NaT
 			}
 		}
 		return nil
 	})
+	out.fails = true
+	return out
+}
+
+// addTimes adds or subtracts dates and durations. What 64 bits of nanoseconds
+// don't reach is an error of its row, as in pandas: it would wrap around, and a
+// date of 1900 would seem later than one of 2200.
+func (c *compiler) addTimes(x, y operand, kind table.Kind, subtract bool) operand {
+	vector := x.vector || y.vector
+	out := c.map2(x, y, kind, func(f *Frame, dst *table.Column, a, b side) error {
+		for i := range dst.Ints {
+			v, w := a.Ints[i&a.mask], b.Ints[i&b.mask]
+			if v == table.NaT || w == table.NaT {
+				dst.Ints[i] = table.NaT
+				continue
+			}
+			sum, wraps := v+w, (v^(v+w))&(w^(v+w)) < 0
+			if subtract {
+				sum, wraps = v-w, (v^w)&(v^(v-w)) < 0
+			}
+			if wraps || sum == table.NaT {
+				if f.counts(i, vector) {
+					return outOfReach(i)
+				}
+				sum = table.NaT
+			}
+			dst.Ints[i] = sum
+		}
+		return nil
+	})
+	out.fails = true
+	return out
+}
+
+func outOfReach(row int) error {
+	return &RowError{Row: row, Err: fault.New(CodeRange, "a date or a duration is out of reach").
+		Expecting("dates from 1677 to 2262, and durations of up to 292 years").
+		Advise("compare the dates themselves, or their years, instead of their difference").Permanent()}
 }
 
 func (c *compiler) negate(at spec.Expr, x operand) operand {

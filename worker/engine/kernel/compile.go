@@ -178,11 +178,11 @@ func (c *compiler) apply(e *spec.Call) operand {
 	}
 	if t, ok := e.Args[0].(*spec.Table); ok {
 		c.touch(t.Catalog)
-		return c.broadcast(c.expr(lambda.Body), func(f *Frame) (int, error) { return f.Tables(t.Catalog).Len, nil })
+		return c.perRow(c.expr(lambda.Body), func(f *Frame) (int, error) { return f.Tables(t.Catalog).Len, nil })
 	}
 	c.param = c.expr(e.Args[0])
 	receiver := c.param
-	return c.broadcast(c.expr(lambda.Body), func(f *Frame) (int, error) {
+	return c.perRow(c.expr(lambda.Body), func(f *Frame) (int, error) {
 		col, err := receiver.eval(f)
 		if err != nil {
 			return 0, err
@@ -191,13 +191,32 @@ func (c *compiler) apply(e *spec.Call) operand {
 	})
 }
 
+// perRow makes the body of a lambda one value per row. A lambda without a row to
+// be called for can't fail, whatever stands in it.
+func (c *compiler) perRow(body operand, rows func(*Frame) (int, error)) operand {
+	if body.fails {
+		inner := body.eval
+		body.eval = func(f *Frame) (*table.Column, error) {
+			n, err := rows(f)
+			if err != nil {
+				return nil, err
+			}
+			idle := f.idle
+			defer func() { f.idle = idle }()
+			f.idle = idle || n == 0 || f.Active != nil && !f.Active.Any()
+			return inner(f)
+		}
+	}
+	return c.broadcast(body, rows)
+}
+
 // broadcast makes one value per row of a lambda whose body ignores its row.
 func (c *compiler) broadcast(x operand, rows func(*Frame) (int, error)) operand {
 	if x.vector {
 		return x
 	}
 	slot := c.slot()
-	return operand{kind: x.kind, vector: true, local: x.local, eval: func(f *Frame) (*table.Column, error) {
+	return operand{kind: x.kind, vector: true, local: x.local, fails: x.fails, eval: func(f *Frame) (*table.Column, error) {
 		src, err := x.eval(f)
 		if err != nil {
 			return nil, err

@@ -90,7 +90,7 @@ func (c *compiler) parseDecimal(x operand, raise bool) operand {
 			v, ok := parse.Decimal(parse.Space(src.Text(i)))
 			if ok {
 				dst.Floats[i] = v
-			} else if raise && f.counts(i) {
+			} else if raise && f.counts(i, x.vector) {
 				return cannot(i, src.Text(i), "a number")
 			}
 		}
@@ -116,7 +116,7 @@ func (c *compiler) toInteger(x operand) operand {
 				dst.Ints[i] = truncate(src.Floats[i])
 			case table.Text:
 				v, ok := parse.Integer(parse.Space(src.Text(i)))
-				if !ok && f.counts(i) {
+				if !ok && f.counts(i, x.vector) {
 					return cannot(i, src.Text(i), "a whole number")
 				}
 				dst.Ints[i] = v
@@ -220,6 +220,12 @@ func AppendText(dst []byte, col *table.Column, i int) []byte {
 
 // appendDecimal switches to an exponent where Python's repr does.
 func appendDecimal(dst []byte, v float64) []byte {
+	switch {
+	case math.IsInf(v, 1):
+		return append(dst, "inf"...)
+	case math.IsInf(v, -1):
+		return append(dst, "-inf"...)
+	}
 	if abs := math.Abs(v); abs != 0 && (abs < 1e-4 || abs >= 1e16) {
 		return strconv.AppendFloat(dst, v, 'e', -1, 64)
 	}

@@ -42,7 +42,7 @@ func (c *compiler) toDatetime(e *spec.Call) operand {
 			v, ok := read(parse.Space(src.Text(i)))
 			if ok {
 				dst.Ints[i] = v
-			} else if raise && f.counts(i) {
+			} else if raise && f.counts(i, x.vector) {
 				return cannot(i, src.Text(i), "a date")
 			}
 		}

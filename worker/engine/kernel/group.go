@@ -40,7 +40,8 @@ func (c *compiler) group(e *spec.Call) operand {
 func (c *compiler) grouped(operands []operand, kind table.Kind, fn summary, perRow bool) operand {
 	sums, keys, spread := c.slot(), c.slot(), c.slot()
 	out := operand{kind: kind, vector: true}
-	for _, o := range operands {
+	for i, o := range operands {
+		operands[i] = unmasked(o)
 		out.fails = out.fails || o.fails
 	}
 	out.eval = func(f *Frame) (*table.Column, error) {
@@ -179,6 +180,7 @@ func (c *compiler) align(y, x operand) operand {
 
 func (c *compiler) valuesAt(source, at operand) operand {
 	slot := c.slot()
+	source = unmasked(source)
 	return operand{kind: source.kind, vector: at.vector, fails: source.fails || at.fails, eval: func(f *Frame) (*table.Column, error) {
 		values, err := source.eval(f)
 		if err != nil {
@@ -192,6 +194,9 @@ func (c *compiler) valuesAt(source, at operand) operand {
 		if err != nil {
 			return nil, err
 		}
+		if names.Kind != wanted.Kind && numeric(names.Kind) && numeric(wanted.Kind) {
+			names, wanted = decimalsOf(names), decimalsOf(wanted)
+		}
 		rows := newIndex()
 		first := make([]int, 0, names.Len)
 		for i := range names.Len {
@@ -202,12 +207,33 @@ func (c *compiler) valuesAt(source, at operand) operand {
 		dst := f.slot(slot)
 		reset(dst, source.kind, wanted.Len)
 		for i := range wanted.Len {
-			if id := rows.find(wanted, i); id >= 0 && !wanted.Null(i) {
-				setValue(dst, i, values, first[id])
-			} else {
+			id := -1
+			if names.Kind == wanted.Kind && !wanted.Null(i) {
+				id = rows.find(wanted, i)
+			}
+			if id < 0 {
 				dst.SetNull(i)
+			} else {
+				setValue(dst, i, values, first[id])
 			}
 		}
 		return dst, nil
 	}}
+}
+
+// decimalsOf makes keys of two types of numbers comparable, as pandas does.
+func decimalsOf(col *table.Column) *table.Column {
+	if col.Kind == table.Decimal {
+		return col
+	}
+	out := &table.Column{}
+	out.Reset(table.Decimal, col.Len)
+	for i := range out.Floats {
+		if col.Null(i) {
+			out.SetNull(i)
+		} else {
+			out.Floats[i] = float64(integer(col, i))
+		}
+	}
+	return out
 }

@@ -25,6 +25,7 @@ func (c *compiler) member(x operand, values spec.Expr) operand {
 		return c.map1(x, table.Bool, func(*Frame, *table.Column, *table.Column) error { return nil })
 	}
 	slot := c.slot()
+	y = unmasked(y)
 	out := operand{kind: table.Bool, vector: x.vector, keys: x.keys, fails: x.fails || y.fails}
 	out.eval = func(f *Frame) (*table.Column, error) {
 		src, err := x.eval(f)
@@ -139,16 +140,13 @@ func appendNumber(values *table.Column, i int64, f float64) {
 func (c *compiler) memberOfExprs(x operand, list *spec.List) operand {
 	var any operand
 	for i, item := range list.Items {
-		same := c.compare(spec.Eq, x, c.as(c.expr(item), x.kind))
+		y := c.as(c.expr(item), x.kind)
+		same := c.or(c.compare(spec.Eq, x, y), c.and(c.missing(x), c.missing(y)))
 		if i == 0 {
 			any = same
-			continue
+		} else {
+			any = c.or(any, same)
 		}
-		any = c.map2(any, same, table.Bool, func(_ *Frame, dst *table.Column, a, b side) error {
-			spreadBits(dst, a)
-			orBits(dst, b)
-			return nil
-		})
 	}
 	return any
 }

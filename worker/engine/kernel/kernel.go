@@ -30,6 +30,7 @@ const (
 	CodeValue    fault.Code = "RULE_VALUE"          // a value that can't be converted
 	CodeLength   fault.Code = "RULE_LENGTH"         // columns of different lengths, combined row by row
 	CodeCompile  fault.Code = "RULE_NOT_COMPILED"   // a construct without a kernel
+	CodeRange    fault.Code = "RULE_DATE_RANGE"     // dates or durations beyond 64 bits of nanoseconds
 	CodeTooLarge fault.Code = "RULE_TEXT_TOO_LARGE" // texts that grow past any use
 )
 
@@ -62,6 +63,7 @@ type Frame struct {
 	Active table.Bitmap // the rows that count; nil is all
 	Now    int64        // nanoseconds since 1970
 
+	idle    bool // no row counts, and no single value either
 	slots   []*table.Column
 	pass    table.Bitmap
 	scratch table.Bitmap
@@ -81,8 +83,11 @@ func (f *Frame) slot(i int) *table.Column {
 	return f.slots[i]
 }
 
-// counts reports whether row i is one whose errors matter.
-func (f *Frame) counts(i int) bool { return f.Active == nil || f.Active.Get(i) }
+// counts reports whether an error matters in row i, or in a single value, which
+// is in no row.
+func (f *Frame) counts(i int, vector bool) bool {
+	return !f.idle && (!vector || f.Active == nil || f.Active.Get(i))
+}
 
 // Rule is a compiled expression. It is immutable.
 type Rule struct {

@@ -12,13 +12,17 @@ func (c *compiler) logic(e *spec.Binary) operand {
 	or := e.Op == spec.Or
 	y = c.masked(y, x, or)
 	if or {
-		return c.map2(x, y, table.Bool, func(_ *Frame, dst *table.Column, a, b side) error {
-			spreadBits(dst, a)
-			orBits(dst, b)
-			return nil
-		})
+		return c.or(x, y)
 	}
 	return c.and(x, y)
+}
+
+func (c *compiler) or(x, y operand) operand {
+	return c.map2(x, y, table.Bool, func(_ *Frame, dst *table.Column, a, b side) error {
+		spreadBits(dst, a)
+		orBits(dst, b)
+		return nil
+	})
 }
 
 func (c *compiler) and(x, y operand) operand {
@@ -82,9 +86,9 @@ func (c *compiler) not(x operand) operand {
 }
 
 // masked evaluates x with only the rows that count where test has the other
-// value than skip. A test of one value leaves all rows to count.
+// value than skip. When there is none, x isn't asked for anything.
 func (c *compiler) masked(x, test operand, skip bool) operand {
-	if !x.fails || !x.vector || !test.vector || test.keys != nil {
+	if !x.fails {
 		return x
 	}
 	inner := x.eval
@@ -102,11 +106,30 @@ func (c *compiler) masked(x, test operand, skip bool) operand {
 		if skip {
 			m.Bits.Not(m.Bits, answers.Len)
 		}
-		outer := f.Active
-		if len(outer) == len(m.Bits) {
-			m.Bits.And(outer)
+		outer, idle := f.Active, f.idle
+		defer func() { f.Active, f.idle = outer, idle }()
+		if test.vector && test.keys == nil {
+			if len(outer) == len(m.Bits) {
+				m.Bits.And(outer)
+			}
+			f.Active = m.Bits
 		}
-		f.Active = m.Bits
+		f.idle = idle || !m.Bits.Any()
+		return inner(f)
+	}
+	return x
+}
+
+// unmasked evaluates x with all rows: what it is for depends on every one of
+// them, or on rows of another table.
+func unmasked(x operand) operand {
+	if !x.fails {
+		return x
+	}
+	inner := x.eval
+	x.eval = func(f *Frame) (*table.Column, error) {
+		outer := f.Active
+		f.Active = nil
 		defer func() { f.Active = outer }()
 		return inner(f)
 	}
@@ -193,15 +216,18 @@ func (c *compiler) alike(at spec.Expr, x, y operand) (operand, operand) {
 
 // isna compiles isna and notna.
 func (c *compiler) isna(e *spec.Call) operand {
-	x := c.expr(e.Args[0])
-	missing := c.map1(x, table.Bool, func(_ *Frame, dst, src *table.Column) error {
-		dst.Bits = src.NullMask(dst.Bits)
-		return nil
-	})
+	missing := c.missing(c.expr(e.Args[0]))
 	if e.Fn == "notna" {
 		return c.not(missing)
 	}
 	return missing
+}
+
+func (c *compiler) missing(x operand) operand {
+	return c.map1(x, table.Bool, func(_ *Frame, dst, src *table.Column) error {
+		dst.Bits = src.NullMask(dst.Bits)
+		return nil
+	})
 }
 
 func (c *compiler) fillna(e *spec.Call) operand {

@@ -9,6 +9,7 @@ import (
 // evaluated chunk by chunk. The length of dst is the function's affair.
 func (c *compiler) whole(x operand, kind table.Kind, fn func(dst, src *table.Column)) operand {
 	slot := c.slot()
+	x = unmasked(x)
 	return operand{kind: kind, vector: true, keys: x.keys, fails: x.fails, eval: func(f *Frame) (*table.Column, error) {
 		src, err := x.eval(f)
 		if err != nil {
@@ -76,10 +77,10 @@ func (c *compiler) diff(e *spec.Call) operand {
 		return c.fail(e, "diff is for numbers and dates")
 	}
 	before := c.shiftBy(x, int(constantInt(e.Args[1], 1)))
-	kind := x.kind
-	if kind == table.Date {
-		kind = table.Duration
+	if timed(x.kind) {
+		return c.addTimes(x, before, table.Duration, true)
 	}
+	kind := x.kind
 	return c.map2(x, before, kind, func(_ *Frame, dst *table.Column, a, b side) error {
 		if kind == table.Decimal {
 			decimals(spec.Sub, dst.Floats, a, b)
@@ -162,7 +163,12 @@ func markDuplicates(dst *table.Column, ids []int, distinct int, first, last bool
 // rowKeys numbers the distinct rows of columns and hands the numbers to fn.
 func (c *compiler) rowKeys(columns []operand, fn func(dst *table.Column, ids []int, distinct int)) operand {
 	slot := c.slot()
-	return operand{kind: table.Bool, vector: true, keys: columns[0].keys, eval: func(f *Frame) (*table.Column, error) {
+	fails := false
+	for i, column := range columns {
+		columns[i] = unmasked(column)
+		fails = fails || column.fails
+	}
+	return operand{kind: table.Bool, vector: true, keys: columns[0].keys, fails: fails, eval: func(f *Frame) (*table.Column, error) {
 		values, err := evalAll(f, columns)
 		if err != nil {
 			return nil, err
@@ -254,7 +260,7 @@ func (c *compiler) dropna(e *spec.Call) operand {
 
 // filter compiles x[mask].
 func (c *compiler) filter(e *spec.Call) operand {
-	x, test := c.expr(e.Args[0]), c.toBool(c.expr(e.Args[1]))
+	x, test := unmasked(c.expr(e.Args[0])), unmasked(c.toBool(c.expr(e.Args[1])))
 	slot := c.slot()
 	return operand{kind: x.kind, vector: true, fails: x.fails || test.fails, eval: func(f *Frame) (*table.Column, error) {
 		values, err := evalAll(f, []operand{x, test})

@@ -1,10 +1,7 @@
 package reader
 
 import (
-	"archive/zip"
-	"bytes"
 	"io"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +16,7 @@ import (
 // is stored as a number of days, so that only the layout can tell that it is one.
 type Excel struct {
 	book     *excelize.File
+	audit    *audit
 	rows     *excelize.Rows
 	limits   Limits
 	from1904 bool
@@ -35,10 +33,6 @@ type sheetRows struct {
 	lines  []int
 }
 
-// maxExpanded is how much of one part of a workbook may be in memory; what is
-// larger goes through a temporary file.
-const maxExpanded = 16 << 20
-
 // OpenExcel opens a workbook and the sheet of that name, or else its first one.
 func OpenExcel(name, sheet string, header bool, limits Limits) (*Excel, error) {
 	if err := checkWorkbook(name, limits); err != nil {
@@ -51,7 +45,7 @@ func OpenExcel(name, sheet string, header bool, limits Limits) (*Excel, error) {
 		return nil, fail(CodeExcel, "the workbook can't be read: %w", err).
 			Expecting("an .xlsx file").Advise("open it in a spreadsheet program and save it again as .xlsx")
 	}
-	x := &Excel{book: book, limits: limits}
+	x := &Excel{book: book, limits: limits, audit: startAudit(name)}
 	if props, err := book.GetWorkbookProps(); err == nil && props.Date1904 != nil {
 		x.from1904 = *props.Date1904
 	}
@@ -66,38 +60,6 @@ func OpenExcel(name, sheet string, header bool, limits Limits) (*Excel, error) {
 func closing(err error, c io.Closer) error {
 	_ = c.Close()
 	return err
-}
-
-// checkWorkbook applies the limits of archives before excelize unpacks anything,
-// and refuses document types, through which XML can pull in other files.
-func checkWorkbook(name string, limits Limits) error {
-	archive, err := zip.OpenReader(name)
-	if err != nil {
-		return fail(CodeExcel, "the file is not an .xlsx workbook: %w", err).
-			Advise("open it in a spreadsheet program and save it as .xlsx")
-	}
-	defer archive.Close()
-	if err := checkEntries(archive.File, limits); err != nil {
-		return err
-	}
-	for _, f := range archive.File {
-		if !strings.EqualFold(path.Ext(f.Name), ".xml") {
-			continue
-		}
-		in, err := f.Open()
-		if err != nil {
-			return fail(CodeExcel, "the part %q can't be read: %w", f.Name, err)
-		}
-		head, err := io.ReadAll(io.LimitReader(in, 4096))
-		in.Close()
-		if err != nil {
-			return fail(CodeExcel, "the part %q can't be read: %w", f.Name, err)
-		}
-		if bytes.Contains(head, []byte("<!DOCTYPE")) {
-			return fail(CodeExcel, "the part %q declares a document type", f.Name).Expecting("a workbook as Excel writes it")
-		}
-	}
-	return nil
 }
 
 func (x *Excel) open(sheet string, header bool) error {
@@ -171,7 +133,7 @@ func (x *Excel) next() ([]string, error) {
 	if err := x.rows.Error(); err != nil {
 		return nil, fail(CodeExcel, "the sheet can't be read after row %d: %w", x.line, err)
 	}
-	return nil, nil
+	return nil, x.audit.wait()
 }
 
 // First returns the cells of the first row.
@@ -179,6 +141,7 @@ func (x *Excel) First() []string { return x.first }
 
 // Close releases the workbook and its temporary files.
 func (x *Excel) Close() error {
+	x.audit.stop()
 	if x.rows != nil {
 		_ = x.rows.Close() // only read from
 	}

@@ -112,7 +112,7 @@ func TestExcelRefuses(t *testing.T) {
 		"not a workbook": {save(t, []byte("a,b\n")), reader.CodeExcel},
 		"a ZIP":          {archive(t, "a.csv", "a\n"), reader.CodeExcel},
 		"bomb":           {archive(t, "xl/worksheets/sheet1.xml", string(make([]byte, 4<<20))), reader.CodeBomb},
-		"document type":  {archive(t, "xl/workbook.xml", `<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x/>`), reader.CodeExcel},
+		"document type":  {archive(t, "xl/workbook.xml", `<?xml version="1.0"?><!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x/>`), reader.CodeExcelDoctype},
 	}
 	for name, tt := range tests {
 		_, err := reader.OpenExcel(tt.file, "", true, reader.DefaultLimits())

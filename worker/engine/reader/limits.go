@@ -14,10 +14,14 @@ const (
 	CodeColumns       fault.Code = "TOO_MANY_COLUMNS"     // past Limits.Columns
 	CodeExcel         fault.Code = "EXCEL_UNREADABLE"     // not a workbook, or a damaged one
 	CodeExcelOld      fault.Code = "EXCEL_97_UNSUPPORTED" // .xls
+	CodeExcelDoctype  fault.Code = "EXCEL_DOCTYPE"        // XML that declares a document type
+	CodeExcelTooLarge fault.Code = "EXCEL_TOO_LARGE"      // parts beside the sheets past what fits in memory
 	CodeArchive       fault.Code = "ZIP_UNREADABLE"       // not an archive, or a damaged one
 	CodeBomb          fault.Code = "ZIP_BOMB"             // past Limits.Ratio, Entries or Unpacked
 	CodeEntryName     fault.Code = "ZIP_ENTRY_NAME"       // an entry that points out of the archive
 	CodeNested        fault.Code = "ZIP_NESTED"           // an archive inside an archive
+	CodeOverlap       fault.Code = "ZIP_OVERLAP"          // entries that share bytes
+	CodeEncrypted     fault.Code = "ZIP_ENCRYPTED"        // an entry that needs a password
 )
 
 // Limits bound what one file may ask for. Each is a refusal with a code, before

@@ -55,18 +55,26 @@ func checkEntries(files []*zip.File, limits Limits) error {
 	}
 	for _, f := range files {
 		name := strings.ReplaceAll(f.Name, `\`, "/")
-		if !filepath.IsLocal(strings.TrimSuffix(name, "/")) || strings.ContainsRune(name, 0) {
+		if !filepath.IsLocal(strings.TrimSuffix(name, "/")) || strings.ContainsRune(name, 0) || onDrive(name) {
 			return fail(CodeEntryName, "the entry %q points out of the archive", f.Name).Expecting("relative names")
 		}
 		if mode := f.Mode(); mode.Type() != 0 && !mode.IsDir() {
 			return fail(CodeEntryName, "the entry %q is not a regular file", f.Name).Expecting("files and folders")
 		}
+		if f.Flags&1 != 0 {
+			return fail(CodeEncrypted, "the entry %q is encrypted", f.Name).Expecting("files without a password").
+				Advise("pack it again without a password; the way here is protected by other means")
+		}
 		if tooDense(f.UncompressedSize64, f.CompressedSize64, limits) {
 			return bomb(f.Name)
 		}
 	}
-	return nil
+	return checkOverlap(files)
 }
+
+// onDrive reports whether a name begins with a drive of Windows, wherever this
+// runs: an archive is refused everywhere or nowhere.
+func onDrive(name string) bool { return len(name) > 1 && name[1] == ':' }
 
 func tooDense(unpacked, packed uint64, limits Limits) bool {
 	return unpacked > uint64(limits.Free) && unpacked > packed*uint64(limits.Ratio) || unpacked > uint64(limits.Unpacked)
@@ -146,7 +154,8 @@ func (e *entry) Read(p []byte) (int, error) {
 		return n, bomb(e.file.Name)
 	}
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, fs.ErrClosed) {
-		err = fail(CodeArchive, "the entry %q is damaged: %w", e.file.Name, err)
+		// Not wrapped: who reads whole blocks takes io.ErrUnexpectedEOF for the end.
+		err = fail(CodeArchive, "the entry %q is damaged: %v", e.file.Name, err)
 	}
 	return n, err
 }

@@ -23,11 +23,11 @@ const (
 // exactly when the issues are [Issues.Structural]; a rule that doesn't compile is
 // an issue too, but stays in the Config with its Err.
 func Parse(file string, data []byte) (*Config, Issues) {
-	r := &reader{file: file, lines: strings.Split(string(data), "\n")}
 	root, err := readDocument(data)
 	if err != nil {
 		return nil, Issues{{Error: err.At(file, err.Line, err.Column), Severity: Error}}
 	}
+	r := &reader{file: file, lines: strings.Split(string(data), "\n")}
 	config := r.config(root)
 	slices.SortStableFunc(r.issues, func(a, b Issue) int {
 		if a.Line != b.Line {

@@ -15,6 +15,7 @@ const (
 	CodeUnknownKey   fault.Code = "CONFIG_UNKNOWN_KEY"
 	CodeDuplicateKey fault.Code = "CONFIG_DUPLICATE_KEY"
 	CodeWrongKind    fault.Code = "CONFIG_WRONG_KIND"
+	CodeManyIssues   fault.Code = "CONFIG_TOO_MANY_ISSUES"
 )
 
 // reader walks the nodes of a document and collects what is wrong.
@@ -23,10 +24,27 @@ type reader struct {
 	lines   []string // for the places inside rules
 	visited int
 	issues  Issues
+	counts  [Message + 1]int // by severity, of all issues
 }
 
 func (r *reader) report(severity Severity, at *yaml.Node, e *fault.Error) {
-	r.issues = append(r.issues, Issue{Error: e.At(r.file, at.Line, at.Column), Severity: severity})
+	r.add(Issue{Error: e.At(r.file, at.Line, at.Column), Severity: severity})
+}
+
+// maxIssues of a severity are listed: nobody reads more, and a configuration of
+// 1 MiB can have 100,000.
+const maxIssues = 1000
+
+// add lists an issue, or says once that there are too many.
+func (r *reader) add(i Issue) {
+	r.counts[i.Severity]++
+	if n := r.counts[i.Severity]; n == maxIssues+1 {
+		i.Error = fault.New(CodeManyIssues, "there are more than %d issues of severity %s", maxIssues, i.Severity).
+			Expecting("few").Advise("mend those that are listed first; the rest is not").At(r.file, i.Line, i.Column)
+	} else if n > maxIssues {
+		return
+	}
+	r.issues = append(r.issues, i)
 }
 
 // entry is a key of a mapping with its value, aliases resolved.

@@ -59,6 +59,6 @@ func (r *reader) compile(rules []pending, catalogs ...*Catalog) {
 func (r *reader) ruleIssue(rule *Rule, e *ruleError, severity Severity) *fault.Error {
 	line, column := rule.Position(e.pos)
 	at := e.At(r.file, line, column)
-	r.issues = append(r.issues, Issue{Error: at, Severity: severity, Rule: cmp.Or(rule.Name, "?")})
+	r.add(Issue{Error: at, Severity: severity, Rule: cmp.Or(rule.Name, "?")})
 	return at
 }

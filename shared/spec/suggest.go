@@ -5,13 +5,17 @@ import (
 	"unicode/utf8"
 )
 
+// maxCandidates are compared with a mistaken name: with thousands of each, that
+// would take longer than all the rest.
+const maxCandidates = 256
+
 // nearest returns the candidate that name was probably meant to be, or "". What
 // differs only in case or surrounding space always counts; beyond that, one
 // mistake in every three characters.
 func nearest(name string, candidates []string) string {
 	folded := fold(name)
 	best, least := "", utf8.RuneCountInString(name)/3+1
-	for _, candidate := range candidates {
+	for _, candidate := range candidates[:min(len(candidates), maxCandidates)] {
 		other := fold(candidate)
 		if other == folded {
 			return candidate

@@ -120,7 +120,7 @@ func (p *Producer) storeFile(ctx context.Context, r execution.Request, f File) (
 	key := path.Join(InputPrefix(r.Mailbox, r.ID), sum)
 	in.URI, in.SHA256, in.Size = storage.Join(p.objects.URL(), key), sum, &size
 	if info, err := p.objects.Stat(ctx, key); err == nil && info.Size == size {
-		return in, nil // an earlier try got this far
+		return in, p.objects.Sync(ctx, key) // an earlier try got this far
 	}
 	body, err := f.Open()
 	if err != nil {
@@ -158,7 +158,7 @@ func (p *Producer) claim(ctx context.Context, r execution.Request) error {
 	if err != nil {
 		return err
 	}
-	key := path.Join(InputPrefix(r.Mailbox, r.ID), "request.json")
+	key := requestKey(r.Mailbox, r.ID)
 	created := p.objects.Create(ctx, key, data)
 	if created == nil {
 		return nil
@@ -168,17 +168,20 @@ func (p *Producer) claim(ctx context.Context, r execution.Request) error {
 	case err != nil:
 		return fmt.Errorf("store the request: %w", errors.Join(created, err))
 	case stored.Digest() != r.Digest():
-		return fault.New(execution.CodeConflict, "execution %s of mailbox %s was submitted with other content", r.ID, r.Mailbox).
-			Expecting("the same configuration and files under the same id").Advise("submit under another id").Permanent()
+		return execution.Conflict(r.Key())
 	}
-	return nil
+	return p.objects.Sync(ctx, key)
+}
+
+func requestKey(mailbox, id string) string {
+	return path.Join(InputPrefix(mailbox, id), "request.json")
 }
 
 // ReadRequest returns the request that was stored by Submit, or an error that
 // wraps storage.ErrNotFound when it was published by other means.
 func ReadRequest(ctx context.Context, objects storage.Store, mailbox, id string) (execution.Request, error) {
 	var r execution.Request
-	body, err := objects.Get(ctx, path.Join(InputPrefix(mailbox, id), "request.json"))
+	body, err := objects.Get(ctx, requestKey(mailbox, id))
 	if err != nil {
 		return r, err
 	}

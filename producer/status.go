@@ -55,33 +55,13 @@ func NewTracker(js jetstream.JetStream, states *state.Store, objects storage.Sto
 	return &Tracker{js: js, states: states, objects: objects, outcomes: outcome.New(objects)}
 }
 
-// LastOutcome returns the outcome of the last generation that ended, or an error
-// that wraps outcome.ErrNone when none has.
-func LastOutcome(ctx context.Context, outcomes *outcome.Store, mailbox, id string) (execution.Outcome, error) {
-	k := execution.Key{Mailbox: mailbox, ID: id, Generation: 1}
-	if err := k.Validate(); err != nil { // before the names become paths
-		return execution.Outcome{}, err
-	}
-	last, err := outcomes.Read(ctx, k)
-	for err == nil && last.Kind == execution.Dead { // only then can a redrive have opened the next
-		k.Generation++
-		var next execution.Outcome
-		next, err = outcomes.Read(ctx, k)
-		if errors.Is(err, outcome.ErrNone) {
-			return last, nil
-		}
-		last = next
-	}
-	return last, err
-}
-
 // Status returns where the last generation of an execution stands: its outcome if
 // it has ended, else its record, else that it waits on the queue. Its error has
 // the code EXECUTION_UNKNOWN or EXECUTION_NOT_PUBLISHED when there is none of these.
 func (t *Tracker) Status(ctx context.Context, mailbox, id string) (Status, error) {
 	const looks = 2 // it may move from the queue to its outcome between two questions
 	for range looks {
-		ended, err := LastOutcome(ctx, t.outcomes, mailbox, id)
+		ended, err := t.outcomes.Last(ctx, mailbox, id)
 		next := execution.Key{Mailbox: mailbox, ID: id, Generation: ended.Generation + 1}
 		switch {
 		case err != nil && !errors.Is(err, outcome.ErrNone):

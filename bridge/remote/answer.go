@@ -71,6 +71,10 @@ func (e *Executor) classifyError(err error, sent bool) answer {
 		Expecting("an outcome by the time the invocation must have ended")}
 }
 
+// maxStayAway bounds what an answer may ask for: the message waits in a slot of
+// the queue meanwhile.
+const maxStayAway = 30 * time.Second
+
 func (e *Executor) throttled(t *types.TooManyRequestsException) error {
 	cause := fault.New(CodeThrottled, "the function is throttled (%s): %w", t.Reason, t).
 		Advise("raise the function's concurrency, or lower the bridge's")
@@ -78,7 +82,7 @@ func (e *Executor) throttled(t *types.TooManyRequestsException) error {
 	if err != nil || seconds < 1 {
 		return e.busy(cause)
 	}
-	return &execution.BusyError{For: time.Duration(seconds) * time.Second, Err: cause}
+	return &execution.BusyError{For: min(time.Duration(seconds)*time.Second, maxStayAway), Err: cause}
 }
 
 // refusedWith returns the status of an answer that says the function was not
@@ -133,10 +137,13 @@ func (e *Executor) classifyReply(payload []byte) error {
 	case http.StatusOK:
 		return fault.New(CodeNoOutcome, "the function answered 200 %.200q, but no outcome stands", reply.Body).
 			Expecting("an outcome").Advise("check that the function and the bridge use the same store")
-	case http.StatusConflict:
+	case http.StatusConflict, http.StatusServiceUnavailable:
 		return e.busy(fault.New(CodeFailed, "%s", reply.Body))
 	case http.StatusBadRequest:
-		return fault.New(CodeRefused, "the function refused: %s", reply.Body).Permanent()
+		// Not permanent: a function older than this bridge refuses what a worker
+		// would execute. What the work itself refuses arrives as an outcome.
+		return fault.New(CodeRefused, "the function refused: %s", reply.Body).
+			Advise("deploy the same version of the function and the fleet")
 	default:
 		return fault.New(CodeFailed, "the function answered %d: %s", reply.StatusCode, reply.Body)
 	}

@@ -49,20 +49,11 @@ func New(client Invoker, outcomes Outcomes, cfg Config) (*Executor, error) {
 	return &Executor{client: client, outcomes: outcomes, cfg: cfg}, nil
 }
 
-// BilledError is an attempt that cost money and left no outcome.
-type BilledError struct {
-	Usage execution.Usage
-	Err   error
-}
-
-func (e *BilledError) Error() string { return e.Err.Error() }
-func (e *BilledError) Unwrap() error { return e.Err }
-
 // Execute has the Lambda carry out a and returns the outcome that stands, with
 // what the run was billed when Lambda has said so. It returns a
 // *execution.BusyError when the function did not run, a permanent fault when it
 // refused, and otherwise a fault that a retry may mend. A failure that was
-// billed is a *BilledError around any of them.
+// billed is a *execution.BilledError around any of them.
 func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
 	payload, err := json.Marshal(execution.Invocation{
 		Request: a.Request,
@@ -83,7 +74,7 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 	case err == nil:
 		o.Usage = asked.usage
 	case asked.usage != nil:
-		err = &BilledError{Usage: *asked.usage, Err: err}
+		err = &execution.BilledError{Usage: *asked.usage, Err: err}
 	}
 	return o, err
 }

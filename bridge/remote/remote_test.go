@@ -172,7 +172,7 @@ func TestExecute(t *testing.T) {
 		"handler error":          {do: "error", code: remote.CodeFunction},
 		"timeout":                {do: "sleep", code: remote.CodeFunction},
 		"attempt failed":         {do: "fail", code: remote.CodeFailed},
-		"refused":                {do: "refuse", code: remote.CodeRefused, permanent: true},
+		"refused":                {do: "refuse", code: remote.CodeRefused},
 		"busy":                   {do: "busy", code: remote.CodeFailed, busy: true},
 		"success without proof":  {do: "claim", code: remote.CodeNoOutcome},
 		"another function":       {do: "what?", code: remote.CodeFailed},
@@ -195,7 +195,7 @@ func TestExecute(t *testing.T) {
 			if busy, ok := errors.AsType[*execution.BusyError](err); ok != tt.busy || ok && busy.For != 3*time.Second {
 				t.Errorf("busy %+v, want %v", busy, tt.busy)
 			}
-			billed, ok := errors.AsType[*remote.BilledError](err)
+			billed, ok := errors.AsType[*execution.BilledError](err)
 			if !ok {
 				t.Fatalf("%v does not say what it cost", err)
 			}

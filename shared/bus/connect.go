@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/settings"
 )
 
 // CodeUnreachable says that no NATS server answered.
@@ -23,6 +24,10 @@ const CodeUnreachable fault.Code = "NATS_UNREACHABLE"
 // lives, logging why it waits: a component that starts before its server must not
 // loop through crashes. The caller closes the connection.
 func Connect(ctx context.Context, cfg Config, name string, extra ...nats.Option) (*nats.Conn, error) {
+	servers, err := cfg.servers()
+	if err != nil {
+		return nil, err
+	}
 	opts, err := cfg.options(ctx, name)
 	if err != nil {
 		return nil, err
@@ -34,10 +39,10 @@ func Connect(ctx context.Context, cfg Config, name string, extra ...nats.Option)
 			return nc, nil
 		}
 		if errors.Is(err, nats.ErrAuthorization) {
-			return nil, fault.New("NATS_AUTHORIZATION", "connect to %s: %w", redacted(cfg.URL), err).
+			return nil, fault.New("NATS_AUTHORIZATION", "connect to %s: %w", servers, err).
 				Advise("check NATS_CREDS, NATS_NKEY or NATS_USER").Permanent()
 		}
-		err = fault.New(CodeUnreachable, "connect to %s: %w", redacted(cfg.URL), err).
+		err = fault.New(CodeUnreachable, "connect to %s: %w", servers, err).
 			Expecting("a NATS server with JetStream there").Advise("start it, or correct NATS_URL")
 		zerolog.Ctx(ctx).Warn().Err(err).Dur("retry_in", wait).Msg("waiting for nats")
 		select {
@@ -48,22 +53,34 @@ func Connect(ctx context.Context, cfg Config, name string, extra ...nats.Option)
 	}
 }
 
-// redacted hides the passwords in a list of server URLs.
-func redacted(urls string) string {
+// servers lists where URL points, without what it may tell of credentials.
+func (c Config) servers() (string, error) {
 	var shown []string
-	for one := range strings.SplitSeq(urls, ",") {
-		u, err := url.Parse(strings.TrimSpace(one))
-		if err != nil {
-			shown = append(shown, "an unreadable NATS_URL")
-			continue
+	for one := range strings.SplitSeq(c.URL, ",") {
+		one = strings.TrimSpace(one)
+		if !strings.Contains(one, "://") {
+			one = "nats://" + one // as the client does
 		}
-		shown = append(shown, u.Redacted())
+		u, err := url.Parse(one)
+		if err != nil || u.Host == "" {
+			return "", fault.New(settings.CodeInvalid, "NATS_URL is not a list of server addresses").
+				Expecting("nats://host:port, several with commas; special characters in a password percent-encoded").Permanent()
+		}
+		shown = append(shown, u.Scheme+"://"+u.Host)
 	}
-	return strings.Join(shown, ",")
+	return strings.Join(shown, ","), nil
 }
 
 func (c Config) options(ctx context.Context, name string) ([]nats.Option, error) {
 	log := zerolog.Ctx(ctx)
+	for variable, path := range map[string]string{"NATS_CREDS": c.Creds, "NATS_NKEY": c.NKeySeed, "NATS_CA": c.CA} {
+		if path == "" {
+			continue
+		}
+		if _, err := os.ReadFile(path); err != nil { //nolint:gosec // the operator's own file
+			return nil, settings.Invalid(variable, path, "the path of a file that can be read: "+err.Error())
+		}
+	}
 	host, _ := os.Hostname()
 	inbox := "_INBOX_" + strings.NewReplacer(".", "-", " ", "-", "*", "-", ">", "-").Replace(name+"_"+host)
 	opts := []nats.Option{
@@ -121,7 +138,7 @@ func Join(ctx context.Context, cfg Config, name string) (*nats.Conn, jetstream.J
 		nc.Close()
 		return nil, nil, err
 	}
-	zerolog.Ctx(ctx).Info().Str("nats", nc.ConnectedUrlRedacted()).Str("server", nc.ConnectedServerName()).
+	zerolog.Ctx(ctx).Info().Str("nats", nc.ConnectedAddr()).Str("server", nc.ConnectedServerName()).
 		Str("durability", string(cfg.Durability)).Msg("joined the fleet")
 	return nc, js, nil
 }

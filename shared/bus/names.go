@@ -55,6 +55,12 @@ func SubjectMailbox(mailbox string) string { return prefixExec + mailbox }
 // subject per execution tells whether it still waits.
 func SubjectExec(mailbox, id string) string { return prefixExec + mailbox + "." + id }
 
+// SubjectLocal is where an execution is submitted that workers alone may take.
+func SubjectLocal(mailbox, id string) string { return prefixLocal + mailbox + "." + id }
+
+// IsLocal reports whether what came on subject is for workers alone.
+func IsLocal(subject string) bool { return strings.HasPrefix(subject, prefixLocal) }
+
 // SubjectLater holds the schedule of an execution's next attempt. A new schedule
 // replaces the one before.
 func SubjectLater(mailbox, id string) string { return prefixLater + mailbox + "." + id }

@@ -174,6 +174,7 @@ func diffBucket(ctx context.Context, js jetstream.JetStream, want jetstream.KeyV
 	compare("history", have.History, want.History)
 	compare("replicas", have.Replicas, want.Replicas)
 	compare("ttl", have.TTL, want.TTL)
+	compare("storage", have.Storage, want.Storage)
 	compare("limit_marker_ttl", have.LimitMarkerTTL, want.LimitMarkerTTL)
 	return changed(change), nil
 }
@@ -231,7 +232,7 @@ func readable(name, value string) string {
 
 // serverDefaults is what nats-server 2.15 fills in when a field is left out.
 var serverDefaults = map[string]string{
-	"metadata": "", "consumer_limits": "{}", "deny_delete": "false", "allow_atomic": "false",
+	"consumer_limits": "{}", "deny_delete": "false", "allow_atomic": "false",
 	"replay_policy": `"instant"`, "deliver_policy": `"all"`, "max_waiting": "512", "num_replicas": "0",
 	"mirror_direct": "false", "compression": `"none"`, "max_msgs_per_subject": "-1",
 }

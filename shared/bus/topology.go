@@ -27,9 +27,15 @@ type Config struct {
 	AckWait time.Duration `env:"QUEUE_ACK_WAIT" envDefault:"30s"`
 	// MaxAckPending bounds all work in flight, the bridge's included. It is not
 	// the way to limit concurrency: when it is reached, nobody gets anything.
-	MaxAckPending int           `env:"QUEUE_MAX_ACK_PENDING" envDefault:"10000"`
+	MaxAckPending int `env:"QUEUE_MAX_ACK_PENDING" envDefault:"10000"`
+	// QueueMaxBytes bounds what may wait; a full queue refuses. -1 is no bound.
+	QueueMaxBytes int64         `env:"QUEUE_MAX_BYTES" envDefault:"-1"`
 	EventsMaxAge  time.Duration `env:"EVENTS_MAX_AGE" envDefault:"168h"` // how long events are kept; 0 is for ever
 }
+
+// MaxRequest is how many bytes a request may have on the queue, headers included:
+// the server's default maximum less 16 KiB.
+const MaxRequest = 1<<20 - 16<<10
 
 // Validate refuses values that can't work, by variable.
 func (c Config) Validate() error {
@@ -40,6 +46,8 @@ func (c Config) Validate() error {
 		return settings.Invalid("QUEUE_ACK_WAIT", c.AckWait, "2s or more: locks live half as long, and the server counts in seconds")
 	case c.MaxAckPending < 1:
 		return settings.Invalid("QUEUE_MAX_ACK_PENDING", c.MaxAckPending, "1 or more")
+	case c.QueueMaxBytes < -1 || c.QueueMaxBytes == 0:
+		return settings.Invalid("QUEUE_MAX_BYTES", c.QueueMaxBytes, "a number of bytes, or -1 for no bound")
 	case c.EventsMaxAge < 0:
 		return settings.Invalid("EVENTS_MAX_AGE", c.EventsMaxAge, "a positive duration, or 0 to keep events for ever")
 	}
@@ -68,6 +76,10 @@ func (c Config) Topology() Topology {
 	executions.Retention = jetstream.WorkQueuePolicy
 	executions.Discard = jetstream.DiscardNew // full means back-pressure, never loss
 	executions.DenyPurge = true
+	// A message is settled by copying it with a few headers more: what leaves no
+	// room for them must be refused at the door.
+	executions.MaxMsgSize = MaxRequest
+	executions.MaxBytes = c.QueueMaxBytes
 
 	later := stream(StreamLater, "Retries that wait for their time", prefixLater+">", prefixDue+">")
 	later.Retention = jetstream.WorkQueuePolicy

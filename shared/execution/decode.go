@@ -111,7 +111,7 @@ func checkNames(data []byte) error {
 		case string:
 			if wantName {
 				seen := open[len(open)-1]
-				name := strings.ToLower(tok)
+				name := strings.ToLower(strings.ToUpper(tok)) // folds as widely as encoding/json
 				if seen[name] {
 					return fmt.Errorf("at byte %d: name %.40q given twice", dec.InputOffset(), tok)
 				}

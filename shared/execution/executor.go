@@ -53,6 +53,15 @@ type BusyError struct {
 func (e *BusyError) Error() string { return fmt.Sprintf("busy for %v: %v", e.For, e.Err) }
 func (e *BusyError) Unwrap() error { return e.Err }
 
+// BilledError is a failed attempt that cost money and left no outcome.
+type BilledError struct {
+	Usage Usage
+	Err   error
+}
+
+func (e *BilledError) Error() string { return e.Err.Error() }
+func (e *BilledError) Unwrap() error { return e.Err }
+
 // RetryError says that an attempt failed and was charged, and that another is due.
 type RetryError struct {
 	Number int // of the attempt that failed

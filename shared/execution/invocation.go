@@ -22,8 +22,9 @@ type Delegation struct {
 // Reply is what the Lambda answers, in the founding document's form.
 //
 // StatusCode is 200 when an outcome stands (also a DEAD one), 409 when the
-// execution is in progress elsewhere, 400 when the payload is refused, and 500
-// when the attempt failed and another may succeed.
+// execution is in progress elsewhere, 400 when the payload is refused, 503 when
+// the fleet's own stores can't be used, and 500 when the attempt failed and
+// another may succeed.
 type Reply struct {
 	StatusCode int      `json:"statusCode"`
 	Body       string   `json:"body"`

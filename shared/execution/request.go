@@ -8,12 +8,15 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
 // Limits of a request on the wire.
 const (
 	MaxInlineConfig = 256 << 10 // bytes of YAML inside a request; more travels by reference
 	MaxInputs       = 1000
+	MaxURI          = 2048 // bytes
 	maxNameBytes    = 255
 	maxTextBytes    = 1024
 )
@@ -102,6 +105,14 @@ func (r Request) Digest() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// Conflict is the permanent fault of an id that was used before for another
+// request.
+func Conflict(k Key) error {
+	return fault.New(CodeConflict, "execution %s of mailbox %s was used for another request", k.ID, k.Mailbox).
+		Expecting("the same configuration and files under the same id").
+		Advise("submit under another execution_id").Permanent()
+}
+
 // Validate checks everything that can be checked without fetching a file. All
 // its errors are permanent faults.
 func (r Request) Validate() error {
@@ -127,9 +138,9 @@ func (r Request) Validate() error {
 			return err
 		}
 	}
-	for field, text := range map[string]string{"sender": r.Sender, "method": r.Method, "trace": r.Trace} {
-		if !isPlainText(text, maxTextBytes) {
-			return fieldError(CodeRequestField, field, "%.40q", text).
+	for _, f := range []struct{ name, text string }{{"sender", r.Sender}, {"method", r.Method}, {"trace", r.Trace}} {
+		if !isPlainText(f.text, maxTextBytes) {
+			return fieldError(CodeRequestField, f.name, "%.40q", f.text).
 				Expecting("UTF-8 text without control characters, at most %d bytes", maxTextBytes)
 		}
 	}
@@ -144,6 +155,8 @@ func (c Config) validate() error {
 	case c.URI == "" && len(c.Text) > MaxInlineConfig:
 		return fieldError(CodeRequestField, "yaml_config", "%d bytes of text", len(c.Text)).
 			Expecting("at most %d", MaxInlineConfig).Advise("store it and send {uri, sha256}")
+	case !isPlainText(c.URI, MaxURI):
+		return fieldError(CodeRequestField, "yaml_config.uri", "%.80q", c.URI).Expecting(uriExpected, MaxURI)
 	case c.URI != "" && !isSHA256(c.SHA256):
 		return fieldError(CodeRequestField, "yaml_config.sha256", "%.80q", c.SHA256).
 			Expecting("64 hexadecimal digits, because the configuration is a reference")
@@ -151,10 +164,15 @@ func (c Config) validate() error {
 	return nil
 }
 
+const uriExpected = "UTF-8 text without control characters, at most %d bytes"
+
 func (in Input) validate() error {
 	if !IsFilename(in.Filename) {
 		return fieldError(CodeRequestField, "input_files.filename", "%.80q", in.Filename).
 			Expecting("a plain file name of 1 to %d bytes, without path separators or control characters", maxNameBytes)
+	}
+	if !isPlainText(in.URI, MaxURI) {
+		return fieldError(CodeRequestField, "input_files.uri", "%.80q", in.URI).Expecting(uriExpected, MaxURI)
 	}
 	if (in.URI == "") == (in.SourceExecutionID == "") {
 		return fieldError(CodeRequestField, "input_files", "%q has uri %q and source_execution_id %q",

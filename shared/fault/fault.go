@@ -122,20 +122,29 @@ func IsPermanent(err error) bool {
 // Unclassified is the code of an error that was born without one.
 const Unclassified Code = "UNCLASSIFIED"
 
+// maxText is how many bytes of each text reach the wire: whoever wrote the input
+// must not decide how large a record or an outcome gets.
+const maxText = 4 << 10
+
 // Describe returns err as an [Error] for people and for the wire: the Error that
-// err wraps, with the whole of err's text when the wrapping says more.
+// err wraps, with the whole of err's text when the wrapping says more. Very long
+// texts are cut.
 func Describe(err error) *Error {
 	if err == nil {
 		return nil
 	}
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		return &Error{Code: Unclassified, Message: err.Error(), cause: err, permanent: IsPermanent(err)}
+	c := Error{Code: Unclassified, Message: err.Error(), cause: err}
+	if e, ok := errors.AsType[*Error](err); ok {
+		c = *e
+		if prefix, found := strings.CutSuffix(err.Error(), e.Error()); found && prefix != "" {
+			c.Message = prefix + c.Message
+		}
 	}
-	c := *e
 	c.permanent = IsPermanent(err)
-	if prefix, found := strings.CutSuffix(err.Error(), e.Error()); found && prefix != "" {
-		c.Message = prefix + c.Message
+	for _, text := range []*string{&c.Message, &c.Expected, &c.Hint, &c.File, &c.Field} {
+		if len(*text) > maxText {
+			*text = strings.ToValidUTF8((*text)[:maxText], "") + "…"
+		}
 	}
 	return &c
 }

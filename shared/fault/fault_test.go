@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/sagefleet/sagefleet/shared/fault"
 )
@@ -61,6 +63,10 @@ func TestDescribe(t *testing.T) {
 	}
 	if got := fault.Describe(io.EOF); got.Code != fault.Unclassified || got.Message != "EOF" {
 		t.Errorf("Describe(io.EOF) = %+v", got)
+	}
+	long := fault.Describe(fmt.Errorf("open %s: %w", strings.Repeat("ñ", 1<<20), inner))
+	if n := len(long.Message); n > 5<<10 || !utf8.ValidString(long.Message) {
+		t.Errorf("Describe kept %d bytes", n)
 	}
 	if fault.Describe(nil) != nil {
 		t.Error("Describe(nil) is not nil")

@@ -110,10 +110,13 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 	defer release()
 	a.Token = lease.Token
 	r, revision, err := g.begin(ctx, &a)
+	if ended, ok := errors.AsType[*endedError](err); ok {
+		return g.answer(ctx, a, ended.outcome)
+	}
 	if err != nil {
 		return execution.Outcome{}, err
 	}
-	started := g.tell(execution.EventStarted, r, "")
+	started := g.tell(execution.EventStarted, r, "", nil)
 	if cause := g.spent(r); cause != nil {
 		return g.bury(ctx, a, r, revision, cause)
 	}
@@ -136,8 +139,12 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 	return g.settle(ctx, a, r, revision, o)
 }
 
-// busy says that the fleet's own stores can't be used: nobody's attempt failed.
+// busy says that the fleet's own stores can't be used: nobody's attempt failed. A
+// store that will never be usable is no reason to wait.
 func busy(err error) error {
+	if fault.IsPermanent(err) {
+		return err
+	}
 	return &execution.BusyError{For: time.Second, Err: err}
 }
 
@@ -166,34 +173,59 @@ func (g *Guard) checkGeneration(ctx context.Context, k execution.Key) error {
 	}
 	return fault.New(CodeGeneration, "generation %d was not opened by a redrive", k.Generation).
 		Expecting("generation %d to be DEAD", before.Generation).
-		Advise("leave generation out, or use `sage redrive`").Permanent()
+		Advise("leave generation out").Permanent()
 }
+
+// endedError says that the execution ended between the first look at its outcome
+// and the lock.
+type endedError struct{ outcome execution.Outcome }
+
+func (e *endedError) Error() string { return "ended meanwhile" }
 
 // begin records that a runs, and counts an earlier attempt that ended without a
 // word. It completes a with its number.
 func (g *Guard) begin(ctx context.Context, a *execution.Attempt) (state.Record, uint64, error) {
+	// Once begun, a record must not be left saying RUNNING because a drain came.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	k := a.Request.Key()
 	if a.Deliveries == 1 {
 		// Nobody has had it before, as a rule: one round trip less.
-		r, revision, err := g.run(ctx, a, state.Record{Key: a.Request.Key()}, 0)
+		r, revision, err := g.run(ctx, a, state.Record{Key: k}, 0)
 		if !errors.Is(err, state.ErrStale) {
 			return r, revision, err
 		}
 	}
-	r, revision, err := g.states.Load(ctx, a.Request.Key())
+	r, revision, err := g.states.Load(ctx, k)
 	if err != nil {
 		return r, 0, busy(err)
+	}
+	if r.State == execution.Running || r.State.Terminal() {
+		// Whoever it was may have committed since we looked.
+		o, err := g.outcomes.Read(ctx, k)
+		if err == nil {
+			return r, 0, &endedError{o}
+		}
+		if !errors.Is(err, outcome.ErrNone) {
+			return r, 0, busy(err)
+		}
 	}
 	return g.run(ctx, a, r, revision)
 }
 
+// patience bounds one step of bookkeeping.
+const patience = 10 * time.Second
+
 // run makes the record r, as it was at revision, say that a runs.
 func (g *Guard) run(ctx context.Context, a *execution.Attempt, r state.Record, revision uint64) (state.Record, uint64, error) {
 	digest := a.Request.Digest()
-	if revision > 0 && r.RequestDigest != digest {
-		return r, 0, conflict(r.Key)
+	if r.RequestDigest != "" && r.RequestDigest != digest {
+		return r, 0, execution.Conflict(r.Key)
 	}
-	if r.State == execution.Running {
-		r.Crashes++ // its holder neither finished, failed nor drained
+	if r.State == execution.Running && r.Host != g.who.Host {
+		// Its holder neither finished, failed nor drained. This very process did not
+		// crash: it could not reach the server for a while.
+		r.Crashes++
 	}
 	if r.Enqueued.IsZero() {
 		r.Enqueued = a.Enqueued
@@ -207,119 +239,4 @@ func (g *Guard) run(ctx context.Context, a *execution.Attempt, r state.Record, r
 		return r, 0, busy(err)
 	}
 	return r, revision, nil
-}
-
-func conflict(k execution.Key) error {
-	return fault.New(execution.CodeConflict, "execution %s of mailbox %s was used for another request", k.ID, k.Mailbox).
-		Expecting("the same configuration and files under the same id").
-		Advise("submit under another execution_id").Permanent()
-}
-
-// spent returns why no further attempt may be made.
-func (g *Guard) spent(r state.Record) error {
-	switch {
-	case r.Crashes >= g.cfg.MaxCrashes:
-		return fault.New(CodePoison, "%d attempts ended without a word, the last on %s", r.Crashes, r.Host).
-			Advise("look for crashes and memory limits in the workers' logs, then redrive").Permanent()
-	case r.Failures >= g.cfg.MaxAttempts:
-		return fault.New(CodeExhausted, "%d attempts failed, the last with %s: %s", r.Failures, r.Code, r.Reason).
-			Advise("remove the cause, then redrive").Permanent()
-	}
-	return nil
-}
-
-// bury commits DEAD for cause.
-func (g *Guard) bury(ctx context.Context, a execution.Attempt, r state.Record, revision uint64, cause error) (execution.Outcome, error) {
-	now := time.Now().UTC()
-	o, err := g.outcomes.Commit(ctx, execution.Outcome{
-		Key: a.Request.Key(), Kind: execution.Dead, Attempt: execution.NewAttemptID(a.Token), Number: a.Number,
-		Executor: g.who.Executor, Host: g.who.Host, RequestDigest: r.RequestDigest, Fault: fault.Describe(cause),
-		Enqueued: a.Enqueued, Started: r.Started, Finished: now,
-	}, nil)
-	if err != nil {
-		return execution.Outcome{}, busy(err)
-	}
-	return g.settle(ctx, a, r, revision, o)
-}
-
-// fail records a failed attempt. It charges the attempt unless the failure was not
-// the request's own.
-func (g *Guard) fail(ctx context.Context, a execution.Attempt, r state.Record, revision uint64, cause error) (execution.Outcome, error) {
-	_, isBusy := errors.AsType[*execution.BusyError](cause)
-	drained := ctx.Err() != nil
-	if fault.IsPermanent(cause) && !isBusy {
-		return g.bury(ctx, a, r, revision, cause)
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	what := fault.Describe(cause)
-	r.Code, r.Reason, r.Updated = string(what.Code), what.Error(), time.Now().UTC()
-	if drained || isBusy {
-		r.State = execution.Accepted // so that the next holder doesn't count a crash
-		if _, err := g.states.Save(ctx, r, revision); err != nil {
-			zerolog.Ctx(ctx).Warn().Err(err).Msg("release not recorded")
-		}
-		return execution.Outcome{}, cause
-	}
-	r.State, r.Failures = execution.RetryWait, r.Failures+1
-	revision, err := g.states.Save(ctx, r, revision)
-	if err != nil {
-		return execution.Outcome{}, busy(err)
-	}
-	if exhausted := g.spent(r); exhausted != nil {
-		return g.bury(ctx, a, r, revision, exhausted)
-	}
-	if err := g.tell(execution.EventRetry, r, r.Reason)(ctx); err != nil {
-		return execution.Outcome{}, busy(err)
-	}
-	return execution.Outcome{}, &execution.RetryError{Number: r.Failures, Err: cause}
-}
-
-// answer repeats an outcome that stands, repairing a record that a crash left
-// behind.
-func (g *Guard) answer(ctx context.Context, a execution.Attempt, o execution.Outcome) (execution.Outcome, error) {
-	if o.RequestDigest != a.Request.Digest() {
-		return execution.Outcome{}, conflict(o.Key)
-	}
-	r, revision, err := g.states.Load(ctx, o.Key)
-	if err != nil {
-		return execution.Outcome{}, busy(err)
-	}
-	if revision > 0 && r.State.Terminal() {
-		return o, nil
-	}
-	return g.settle(ctx, a, r, revision, o)
-}
-
-// settle writes the record and the event that o calls for.
-func (g *Guard) settle(ctx context.Context, a execution.Attempt, r state.Record, revision uint64, o execution.Outcome) (execution.Outcome, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	r.State, r.RequestDigest, r.Attempt, r.Summary = o.Kind.Terminal(), o.RequestDigest, o.Attempt, o.Summary
-	r.Executor, r.Host, r.Enqueued, r.Started, r.Updated = o.Executor, o.Host, a.Enqueued, o.Started, time.Now().UTC()
-	r.Code, r.Reason = "", ""
-	if o.Fault != nil {
-		r.Code, r.Reason = string(o.Fault.Code), o.Fault.Error()
-	}
-	if o.Usage != nil {
-		r.Usage = o.Usage
-	}
-	stored := g.tell(o.Kind.EventKind(), r, r.Reason)
-	if _, err := g.states.Save(ctx, r, revision); err != nil && !errors.Is(err, state.ErrStale) {
-		return execution.Outcome{}, busy(err)
-	}
-	if err := stored(ctx); err != nil {
-		return execution.Outcome{}, busy(err)
-	}
-	return o, nil
-}
-
-func (g *Guard) tell(kind string, r state.Record, reason string) func(context.Context) error {
-	data := execution.EventData{Key: r.Key, State: r.State, Attempt: r.Attempt, Number: r.Failures + 1, Token: r.Token,
-		Executor: r.Executor, Reason: reason, Code: r.Code, Summary: r.Summary, Usage: r.Usage,
-		Enqueued: r.Enqueued, Started: r.Started}
-	if r.State.Terminal() {
-		data.Finished = r.Updated
-	}
-	return g.events.Publish(kind, execution.NewEvent(kind, g.who.Host, r.Updated, data))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/guard"
+	"github.com/sagefleet/sagefleet/shared/history"
 	"github.com/sagefleet/sagefleet/shared/lock"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/state"
@@ -218,7 +219,7 @@ func TestPoisonIsBuriedAfterItsCrashes(t *testing.T) {
 	if err != nil || r.Crashes != 1 || revision2 <= revision {
 		t.Fatalf("record %+v, %v", r, err)
 	}
-	r.State = execution.Running
+	r.State, r.Host = execution.Running, "another"
 	if _, err := f.states.Save(t.Context(), r, revision2); err != nil {
 		t.Fatal(err)
 	}
@@ -285,5 +286,86 @@ func TestOnlyARedriveOpensAGeneration(t *testing.T) {
 	}
 	if o, err := f.guard(f.commit).Execute(t.Context(), second); err != nil || o.Generation != 2 {
 		t.Errorf("generation 2 of a dead execution: %+v, %v", o, err)
+	}
+}
+
+func TestAnotherContentsOutcomeIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	other := attempt()
+	other.Request.Config.Text = "y"
+	// The other content's outcome wins while this one works.
+	_, err := f.guard(func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
+		return f.commit(ctx, other)
+	}).Execute(t.Context(), attempt())
+	if fault.CodeOf(err) != execution.CodeConflict || !fault.IsPermanent(err) {
+		t.Errorf("got %v, want a permanent CONFLICT", err)
+	}
+}
+
+// deaf is an event publisher that fails n times.
+type deaf struct {
+	guard.Events
+	fail atomic.Int32
+}
+
+func (d *deaf) Publish(kind string, e execution.Event) func(context.Context) error {
+	if kind != execution.EventStarted && d.fail.Add(-1) >= 0 {
+		return func(context.Context) error { return errors.New("no responders") }
+	}
+	return d.Events.Publish(kind, e)
+}
+
+func TestAnEndThatWasNotToldIsToldLater(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	events := &deaf{Events: event.New(f.js, bus.SubjectEvent)}
+	events.fail.Store(1)
+	g := guard.New(f.locks, f.states, f.outcomes, events, execution.ExecutorFunc(f.commit),
+		guard.Identity{Executor: execution.OnWorker, Host: "h1"}, guard.Config{MaxAttempts: 3, MaxCrashes: 2})
+	if _, err := g.Execute(t.Context(), attempt()); !errors.As(err, new(*execution.BusyError)) {
+		t.Fatalf("with the event untold: %v, want busy", err)
+	}
+	o, err := g.Execute(t.Context(), attempt())
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := history.Check(t.Context(), f.js, f.outcomes, []execution.Key{o.Key})
+	if err != nil || !report.Clean() {
+		t.Errorf("history: %+v, %v", report, err)
+	}
+}
+
+func TestLosingTheServerIsNoCrashOfThisProcess(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	k := attempt().Request.Key()
+	left := state.Record{Key: k, State: execution.Running, RequestDigest: attempt().Request.Digest(), Host: "h1"}
+	if _, err := f.states.Save(t.Context(), left, 0); err != nil {
+		t.Fatal(err)
+	}
+	again := attempt()
+	again.Deliveries = 2
+	if _, err := f.guard(f.commit).Execute(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	if r := f.record(t, k); r.Crashes != 0 {
+		t.Errorf("%d crashes counted", r.Crashes)
+	}
+}
+
+func TestForeignBytesInTheRecordAreNoConflict(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	kv, err := f.js.KeyValue(t.Context(), bus.BucketState)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What a server's acknowledgement looks like when somebody had it sent there.
+	if _, err := kv.Put(t.Context(), attempt().Request.Key().Path(), []byte(`{"stream":"EXECUTIONS","seq":7}`)); err != nil {
+		t.Fatal(err)
+	}
+	if o, err := f.guard(f.commit).Execute(t.Context(), attempt()); err != nil || o.Kind != execution.Succeeded {
+		t.Errorf("%+v, %v", o, err)
 	}
 }

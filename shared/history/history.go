@@ -8,6 +8,7 @@ package history
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -28,35 +29,36 @@ type Report struct {
 	Lost       int            `json:"lost"`    // accepted, and without an outcome
 	Doubled    int            `json:"doubled"` // told of more than one committed result
 	ByExecutor map[string]int `json:"by_executor"`
-	CostUSD    float64        `json:"lambda_usd"`
+	CostUSD    float64        `json:"lambda_usd"`         // of every invocation told of, failed ones included
 	Findings   []string       `json:"findings,omitempty"` // each violation in words
 
 	// Waits are the times from acceptance to the start of the attempt that
 	// committed, sorted.
 	Waits []time.Duration `json:"-"`
-	// Runs are the times from there to the outcome, sorted.
-	Runs []time.Duration `json:"-"`
 }
 
 // Check compares the outcomes and events of the accepted executions.
 func Check(ctx context.Context, js jetstream.JetStream, outcomes *outcome.Store, accepted []execution.Key) (Report, error) {
 	r := Report{Accepted: len(accepted), ByExecutor: map[string]int{execution.OnWorker: 0, execution.OnLambda: 0}}
-	told, err := terminalEvents(ctx, js)
+	told, cost, err := readEvents(ctx, js)
 	if err != nil {
 		return r, err
 	}
+	r.CostUSD = cost
 	for _, k := range accepted {
 		o, err := outcomes.Read(ctx, k)
-		if err != nil {
+		if errors.Is(err, outcome.ErrNone) {
 			r.Lost++
-			r.Findings = append(r.Findings, fmt.Sprintf("%s: accepted, but %v", k, err))
+			r.Findings = append(r.Findings, fmt.Sprintf("%s: accepted, and it has no outcome", k))
 			continue
+		}
+		if err != nil {
+			return r, err
 		}
 		r.count(o)
 		r.compare(o, told[k])
 	}
 	slices.Sort(r.Waits)
-	slices.Sort(r.Runs)
 	return r, nil
 }
 
@@ -72,7 +74,6 @@ func (r *Report) count(o execution.Outcome) {
 	r.ByExecutor[o.Executor]++
 	if !o.Enqueued.IsZero() && !o.Started.IsZero() {
 		r.Waits = append(r.Waits, max(o.Started.Sub(o.Enqueued), 0))
-		r.Runs = append(r.Runs, o.Finished.Sub(o.Started))
 	}
 }
 
@@ -83,9 +84,6 @@ func (r *Report) compare(o execution.Outcome, told []execution.EventData) {
 		attempts[e.Attempt] = true
 		if e.Attempt == o.Attempt && e.State != o.Kind.Terminal() {
 			r.Findings = append(r.Findings, fmt.Sprintf("%s: told %s, stored %s", o.Key, e.State, o.Kind))
-		}
-		if e.Usage != nil {
-			r.CostUSD += e.Usage.CostUSD
 		}
 	}
 	if len(attempts) > 1 {
@@ -107,40 +105,48 @@ func Percentile(sorted []time.Duration, p float64) time.Duration {
 	return sorted[min(int(float64(len(sorted))*p/100), len(sorted)-1)]
 }
 
-// terminalEvents reads the stream of events once, up to its end as of now.
-func terminalEvents(ctx context.Context, js jetstream.JetStream) (map[execution.Key][]execution.EventData, error) {
+// readEvents reads the stream of events once, up to its end as of now. It returns
+// the terminal ones by execution, and what all invocations cost.
+func readEvents(ctx context.Context, js jetstream.JetStream) (told map[execution.Key][]execution.EventData, cost float64, err error) {
 	stream, err := js.Stream(ctx, bus.StreamEvents)
 	if err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
+		return nil, 0, fmt.Errorf("read events: %w", err)
 	}
-	told := map[execution.Key][]execution.EventData{}
-	last := stream.CachedInfo().State.LastSeq
+	told = map[execution.Key][]execution.EventData{}
 	if stream.CachedInfo().State.Msgs == 0 {
-		return told, nil
+		return told, 0, nil
 	}
+	last := stream.CachedInfo().State.LastSeq
 	consumer, err := js.OrderedConsumer(ctx, bus.StreamEvents, jetstream.OrderedConsumerConfig{})
 	if err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
+		return nil, 0, fmt.Errorf("read events: %w", err)
 	}
 	messages, err := consumer.Messages()
 	if err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
+		return nil, 0, fmt.Errorf("read events: %w", err)
 	}
 	defer messages.Stop()
+	seen := map[string]bool{}
 	for {
 		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
-			return nil, fmt.Errorf("read events: %w", err)
+			return nil, 0, fmt.Errorf("read events: %w", err)
 		}
 		var e execution.Event
 		if err := json.Unmarshal(msg.Data(), &e); err != nil {
-			return nil, fmt.Errorf("read events: %w", err)
+			return nil, 0, fmt.Errorf("read events: %w", err)
 		}
-		if e.Data.State.Terminal() {
-			told[e.Data.Key] = append(told[e.Data.Key], e.Data)
+		if !seen[e.ID] { // the server's own deduplication ends after a while
+			seen[e.ID] = true
+			if e.Data.State.Terminal() {
+				told[e.Data.Key] = append(told[e.Data.Key], e.Data)
+			}
+			if e.Data.Usage != nil {
+				cost += e.Data.Usage.CostUSD
+			}
 		}
 		if meta, err := msg.Metadata(); err != nil || meta.Sequence.Stream >= last {
-			return told, err
+			return told, cost, err
 		}
 	}
 }

@@ -8,9 +8,12 @@
 package lock
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -50,15 +53,20 @@ func (l *Locker) TTL() time.Duration { return l.ttl }
 
 // Acquire takes the lock on name, or returns a *HeldError.
 func (l *Locker) Acquire(ctx context.Context, name string) (*Lease, error) {
-	revision, err := l.kv.Create(ctx, name, []byte(l.owner), jetstream.KeyTTL(l.ttl))
+	value := []byte(l.owner + " " + rand.Text())
+	revision, err := l.kv.Create(ctx, name, value, jetstream.KeyTTL(l.ttl))
 	if errors.Is(err, jetstream.ErrKeyExists) {
 		return nil, l.held(ctx, name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
-	return &Lease{locker: l, name: name, Token: revision, revision: revision}, nil
+	return &Lease{locker: l, name: name, value: value, Token: revision, revision: revision}, nil
 }
+
+// abandoned is how long after its time an entry is taken for one that never
+// expires. Clocks differ by less.
+const abandoned = time.Minute
 
 func (l *Locker) held(ctx context.Context, name string) error {
 	const soon = 50 * time.Millisecond
@@ -70,7 +78,14 @@ func (l *Locker) held(ctx context.Context, name string) error {
 		return fmt.Errorf("lock %s: %w", name, err)
 	}
 	remaining := time.Until(entry.Created().Add(l.ttl)) // clocks differ: bounded both ways
-	return &HeldError{Owner: string(entry.Value()), Remaining: min(max(remaining, soon), l.ttl)}
+	if remaining < -abandoned {
+		// Every holder's entry expires by itself, so this is no holder's.
+		if err := l.kv.Purge(ctx, name, jetstream.LastRevision(entry.Revision()), jetstream.PurgeTTL(time.Second)); err != nil {
+			return fmt.Errorf("lock %s: remove what is no lock: %w", name, err)
+		}
+	}
+	owner, _, _ := strings.Cut(string(entry.Value()), " ")
+	return &HeldError{Owner: owner, Remaining: min(max(remaining, soon), l.ttl)}
 }
 
 // Break takes the lock on name away from whoever holds it.
@@ -90,21 +105,32 @@ type Lease struct {
 
 	locker   *Locker
 	name     string
+	value    []byte // no other lease's
 	revision uint64 // of the last renewal
 }
 
 // Renew starts the TTL anew. It returns ErrLost when the lock is not held any more.
 func (l *Lease) Renew(ctx context.Context) error {
 	subject := "$KV." + l.locker.kv.Bucket() + "." + l.name
-	ack, err := l.locker.js.Publish(ctx, subject, []byte(l.locker.owner),
+	ack, err := l.locker.js.Publish(ctx, subject, l.value,
 		jetstream.WithMsgTTL(l.locker.ttl), jetstream.WithExpectLastSequencePerSubject(l.revision))
 	if isWrongRevision(err) {
-		return fmt.Errorf("renew %s: %w", l.name, ErrLost)
+		return l.adopt(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("renew %s: %w", l.name, err)
 	}
 	l.revision = ack.Sequence
+	return nil
+}
+
+// adopt goes on from an earlier renewal of this lease whose answer was lost.
+func (l *Lease) adopt(ctx context.Context) error {
+	entry, err := l.locker.kv.Get(ctx, l.name)
+	if err != nil || !bytes.Equal(entry.Value(), l.value) {
+		return fmt.Errorf("renew %s: %w", l.name, ErrLost)
+	}
+	l.revision = entry.Revision()
 	return nil
 }
 

@@ -120,12 +120,33 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 		switch {
 		case err == nil:
 			return line, nil
-		case !errors.Is(err, bufio.ErrBufferFull):
+		case errors.Is(err, io.EOF):
 			return nil, fmt.Errorf("manifest: %w", io.ErrUnexpectedEOF)
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return nil, fmt.Errorf("manifest: %w", err)
 		case len(line) > maxManifest:
 			return nil, fmt.Errorf("manifest: longer than %d bytes", maxManifest)
 		}
 	}
+}
+
+// Last returns the outcome of the last generation that ended, or ErrNone.
+func (s *Store) Last(ctx context.Context, mailbox, id string) (execution.Outcome, error) {
+	k := execution.Key{Mailbox: mailbox, ID: id, Generation: 1}
+	if err := k.Validate(); err != nil { // before the names become paths
+		return execution.Outcome{}, err
+	}
+	last, err := s.Read(ctx, k)
+	for err == nil && last.Kind == execution.Dead { // only then can a redrive have opened the next
+		k.Generation++
+		var next execution.Outcome
+		next, err = s.Read(ctx, k)
+		if errors.Is(err, ErrNone) {
+			return last, nil
+		}
+		last = next
+	}
+	return last, err
 }
 
 // Commit makes o, with its files, the outcome of its generation, unless one
@@ -199,6 +220,9 @@ func encode(o execution.Outcome, files []Data) ([]byte, error) {
 	line, err := json.Marshal(o)
 	if err != nil {
 		return nil, err
+	}
+	if len(line) > maxManifest {
+		return nil, fault.New("OUTCOME_TOO_LARGE", "a manifest of %d bytes", len(line)).Expecting("at most %d", maxManifest).Permanent()
 	}
 	object := bytes.NewBuffer(line)
 	object.WriteByte('\n')

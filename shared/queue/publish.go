@@ -21,15 +21,29 @@ const (
 )
 
 // Publish puts r on the queue. When it returns nil the server has accepted r, as
-// durably as it was declared to be. Publishing the same key twice within the
-// stream's window is stored once; later, its outcome answers it.
+// durably as it was declared to be. Publishing the same request again is harmless.
 func Publish(ctx context.Context, js jetstream.JetStream, r execution.Request) error {
 	msg, err := requestMsg(r)
 	if err != nil {
 		return err
 	}
-	_, err = js.PublishMsg(ctx, msg, jetstream.WithMsgID(r.Key().String()))
+	ack, err := js.PublishMsg(ctx, msg, jetstream.WithMsgID(messageID(r)))
+	if err == nil && ack.Duplicate {
+		err = publishAgain(ctx, js, msg)
+	}
 	return publishFault(r.Key(), err)
+}
+
+// messageID lets the server drop an honest repetition.
+func messageID(r execution.Request) string { return r.Key().String() + ":" + r.Digest()[:16] }
+
+// publishAgain publishes msg without an id. The server's "duplicate" proves nothing:
+// ids are the whole stream's, so anyone who may publish to any mailbox can have
+// used this one. A request that is on the queue twice is executed once.
+func publishAgain(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) error {
+	msg.Header.Del(jetstream.MsgIDHeader)
+	_, err := js.PublishMsg(ctx, msg)
+	return err
 }
 
 // PublishMany is Publish for many, with a window of unanswered messages. progress,
@@ -41,7 +55,12 @@ func PublishMany(ctx context.Context, js jetstream.JetStream, rs []execution.Req
 	done := 0
 	answered := func(i int) {
 		select {
-		case <-futures[i].Ok():
+		case ack := <-futures[i].Ok():
+			if ack != nil && ack.Duplicate {
+				if err := publishAgain(ctx, js, futures[i].Msg()); err != nil {
+					errs = append(errs, publishFault(rs[i].Key(), err))
+				}
+			}
 		case err := <-futures[i].Err():
 			errs = append(errs, publishFault(rs[i].Key(), err))
 		case <-ctx.Done():
@@ -58,7 +77,7 @@ func PublishMany(ctx context.Context, js jetstream.JetStream, rs []execution.Req
 		}
 		msg, err := requestMsg(r)
 		if err == nil {
-			futures[i], err = js.PublishMsgAsync(msg, jetstream.WithMsgID(r.Key().String()))
+			futures[i], err = js.PublishMsgAsync(msg, jetstream.WithMsgID(messageID(r)))
 		}
 		if err != nil {
 			errs = append(errs, publishFault(r.Key(), err))
@@ -100,14 +119,17 @@ func requestMsg(r execution.Request) (*nats.Msg, error) {
 }
 
 func publishFault(k execution.Key, err error) error {
-	const storeFailed = 10077 // also what a stream at its limit answers under DiscardNew
+	const (
+		storeFailed = 10077 // also what a stream at its limit answers under DiscardNew
+		tooLarge    = 10054
+	)
 	api, isAPI := errors.AsType[*jetstream.APIError](err)
 	switch {
 	case err == nil:
 		return nil
 	case isAPI && api.ErrorCode == storeFailed:
 		return fault.New(CodeFull, "publish %s: %w", k, err).Advise("the backlog is at its limit; try again later")
-	case errors.Is(err, nats.ErrMaxPayload):
+	case errors.Is(err, nats.ErrMaxPayload), isAPI && api.ErrorCode == tooLarge:
 		return fault.New(CodeTooLarge, "publish %s: %w", k, err).
 			Advise("send the configuration and the files by reference").Permanent()
 	}

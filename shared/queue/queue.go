@@ -16,13 +16,15 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/settings"
 )
 
 // Headers that the fleet puts on its messages.
 const (
 	headerEnqueued = "Sage-Enqueued" // when the first message was accepted, RFC 3339
-	headerAttempt  = "Sage-Attempt"  // failed attempts before this message
+	headerMove     = "Sage-Move"     // names one move of a retry, unguessably
+	headerLocal    = "Sage-Local"    // the retry belongs to the queue for workers only
 )
 
 // Slots is how much a worker does at once.
@@ -51,7 +53,7 @@ type Config struct {
 	// must be shorter than the platform's patience.
 	Drain time.Duration `env:"DRAIN" envDefault:"25s"`
 	// BackoffBase and BackoffCap bound the wait before a retry: a random time up
-	// to min(cap, base·2^failures).
+	// to min(cap, base·2^(failures-1)).
 	BackoffBase time.Duration `env:"BACKOFF_BASE" envDefault:"1s"`
 	BackoffCap  time.Duration `env:"BACKOFF_CAP" envDefault:"5m"` // the longest wait before a retry
 }
@@ -83,14 +85,14 @@ type message struct {
 func read(msg jetstream.Msg) (m message, err error) {
 	m = message{Msg: msg, mailbox: "unknown"}
 	if m.meta, err = msg.Metadata(); err != nil {
-		return m, fmt.Errorf("read metadata: %w", err)
+		return m, fault.Permanent(fmt.Errorf("read metadata: %w", err))
 	}
 	mailbox, id, err := bus.ParseWork(msg.Subject())
 	if mailbox != "" && execution.ValidateMailbox(mailbox) == nil {
 		m.mailbox = mailbox
 	}
 	if err != nil {
-		return m, err
+		return m, fault.Permanent(err)
 	}
 	m.request, err = execution.Decode(msg.Data(), execution.Origin{Mailbox: mailbox, ID: id,
 		Stream: m.meta.Stream, Sequence: m.meta.Sequence.Stream, Time: m.meta.Timestamp})
@@ -98,11 +100,22 @@ func read(msg jetstream.Msg) (m message, err error) {
 		return m, err
 	}
 	m.attempt = execution.Attempt{Request: m.request, Deliveries: int(m.meta.NumDelivered), Enqueued: m.meta.Timestamp.UTC()} //nolint:gosec // far below 2^63
-	if at, err := time.Parse(time.RFC3339Nano, msg.Headers().Get(headerEnqueued)); err == nil {
-		m.attempt.Enqueued = at
-	}
+	m.attempt.Enqueued = acceptedAt(msg.Headers().Get(headerEnqueued), m.attempt.Enqueued)
 	return m, nil
 }
+
+// acceptedAt reads a header that any producer could have set: it may say that the
+// request was accepted before this message was, within reason.
+func acceptedAt(header string, stored time.Time) time.Time {
+	at, err := time.Parse(time.RFC3339Nano, header)
+	if err != nil || at.After(stored) || stored.Sub(at) > maxWait {
+		return stored
+	}
+	return at.UTC()
+}
+
+// maxWait is longer than any execution can wait for its turn.
+const maxWait = 90 * 24 * time.Hour
 
 // enqueued is when the first message of the execution was accepted, as far as m
 // can tell.
@@ -119,7 +132,8 @@ func (m message) copyOf(subject string) *nats.Msg {
 	out := nats.NewMsg(subject)
 	out.Data = m.Data()
 	out.Header.Set(headerEnqueued, m.enqueued().Format(time.RFC3339Nano))
-	if trace := m.Headers().Get("traceparent"); trace != "" {
+	const maxTrace = 512 // room for headers is scarce when the payload is at its limit
+	if trace := m.Headers().Get("traceparent"); trace != "" && len(trace) <= maxTrace {
 		out.Header.Set("traceparent", trace)
 	}
 	return out

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
@@ -100,9 +101,6 @@ func TestEveryRequestIsExecutedOnceAndAcknowledged(t *testing.T) {
 	if err := queue.PublishMany(t.Context(), js, rs, func(done int) { told = done }); err != nil || told != n {
 		t.Fatalf("PublishMany: %v, told of %d", err, told)
 	}
-	if err := queue.Publish(t.Context(), js, rs[0]); err != nil { // a duplicate
-		t.Fatal(err)
-	}
 	eventually(t, "queue empty", func() bool { return backlog(t, js) == queue.Backlog{} })
 	mu.Lock()
 	defer mu.Unlock()
@@ -114,6 +112,100 @@ func TestEveryRequestIsExecutedOnceAndAcknowledged(t *testing.T) {
 	if len(runs) != n || most.Load() > 4 {
 		t.Errorf("%d executions ran, at most %d at once", len(runs), most.Load())
 	}
+}
+
+// Message ids are the whole stream's: somebody who may publish to another mailbox
+// can have used ours.
+func TestSquattedMessageIDLosesNothing(t *testing.T) {
+	t.Parallel()
+	js := bustest.Start(t)
+	squat := func(r execution.Request) {
+		t.Helper()
+		id := r.Key().String() + ":" + r.Digest()[:16]
+		if _, err := js.Publish(t.Context(), bus.SubjectExec("attacker", "x"), []byte("{}"), jetstream.WithMsgID(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	squat(request(1))
+	squat(request(2))
+	if err := queue.Publish(t.Context(), js, request(1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := queue.PublishMany(t.Context(), js, []execution.Request{request(2)}, nil); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), bus.StreamExecutions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i <= 2; i++ {
+		if _, err := stream.GetLastMsgForSubject(t.Context(), bus.SubjectExec("ventas", request(i).ID)); err != nil {
+			t.Errorf("accepted request %d is not on the queue: %v", i, err)
+		}
+	}
+}
+
+// A message that is settled grows by a few headers: the largest one that is
+// accepted must still be retried and dead-lettered.
+func TestLargestMessageCanBeSettled(t *testing.T) {
+	t.Parallel()
+	js := bustest.Start(t)
+	run(t, queue.NewWorker(js, ackWait, slots, config), func(context.Context, execution.Attempt) (execution.Outcome, error) {
+		return execution.Outcome{}, nil
+	})
+	if _, err := js.Publish(t.Context(), bus.SubjectMailbox("ventas"), make([]byte, bus.MaxRequest+1)); err == nil {
+		t.Error("a message over the limit was accepted")
+	}
+	if _, err := js.Publish(t.Context(), bus.SubjectMailbox("ventas"), make([]byte, bus.MaxRequest-200)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "dead letter", func() bool { return backlog(t, js) == queue.Backlog{Dead: 1} })
+}
+
+func TestTimeOfAcceptanceIsNotForgedBeyondReason(t *testing.T) {
+	t.Parallel()
+	js := bustest.Start(t)
+	enqueued := make(chan time.Time, 10)
+	run(t, queue.NewWorker(js, ackWait, slots, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
+		enqueued <- a.Enqueued
+		return succeed(a)
+	})
+	for i, forged := range []string{"2025-01-01T00:00:00+24:00", "0001-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "mañana"} {
+		msg := nats.NewMsg(bus.SubjectMailbox("ventas"))
+		msg.Data = fmt.Appendf(nil, `{"execution_id":"f%d","yaml_config":"x","input_files":[{"uri":"u","filename":"a.csv"}]}`, i)
+		msg.Header.Set("Sage-Enqueued", forged)
+		sent := time.Now()
+		if _, err := js.PublishMsg(t.Context(), msg); err != nil {
+			t.Fatal(err)
+		}
+		if at := <-enqueued; at.Sub(sent).Abs() > time.Minute || at.Location() != time.UTC {
+			t.Errorf("Sage-Enqueued %q gives %v", forged, at)
+		}
+	}
+}
+
+// Work that no Lambda can take stays so when it is retried.
+func TestRetryOfLocalWorkStaysLocal(t *testing.T) {
+	t.Parallel()
+	js := bustest.Start(t)
+	bridge := queue.NewOverflow(js, ackWait, 4, config)
+	run(t, bridge, func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
+		t.Errorf("the bridge got %s", a.Request.ID)
+		return succeed(a)
+	})
+	bridge.Tap(1)
+	var calls atomic.Int32
+	run(t, queue.NewWorker(js, ackWait, slots, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
+		if n := calls.Add(1); n < 3 {
+			return execution.Outcome{}, &execution.RetryError{Number: int(n), Err: errors.New("not yet")}
+		}
+		return succeed(a)
+	})
+	if _, err := js.Publish(t.Context(), bus.SubjectLocal("ventas", "e1"),
+		[]byte(`{"yaml_config":"x","input_files":[{"uri":"u","filename":"a.csv"}]}`)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "three attempts", func() bool { return calls.Load() == 3 && backlog(t, js) == queue.Backlog{} })
 }
 
 func TestRawPublishGetsAnIDThatRetriesKeep(t *testing.T) {

@@ -2,9 +2,10 @@ package queue
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -85,30 +86,32 @@ func (c *Consumer) settle(ctx context.Context, m message, o execution.Outcome, e
 func (c *Consumer) retryLater(ctx context.Context, m message, failures int) error {
 	k := m.request.Key()
 	later := m.copyOf(bus.SubjectLater(k.Mailbox, k.ID))
-	later.Header.Set(headerAttempt, strconv.Itoa(failures))
+	later.Header.Set(headerMove, rand.Text())
+	if bus.IsLocal(m.Subject()) || m.Headers().Get(headerLocal) != "" {
+		later.Header.Set(headerLocal, "1")
+	}
 	// By hand, because the client's option rounds to whole seconds.
 	at := time.Now().Add(c.backoff(failures)).UTC()
 	later.Header.Set("Nats-Schedule", "@at "+at.Format(time.RFC3339Nano))
 	later.Header.Set("Nats-Schedule-Target", bus.SubjectDue(k.Mailbox, k.ID))
-	_, err := c.js.PublishMsg(ctx, later, jetstream.WithMsgID(retryID(k, failures)))
-	if err != nil {
+	// Without a message id: a schedule replaces the one before on its subject, and
+	// an id that was seen before would drop it silently.
+	if _, err := c.js.PublishMsg(ctx, later); err != nil {
 		return fmt.Errorf("schedule retry of %s: %w", k, err)
 	}
 	return nil
 }
 
-// retryID is the message id of the attempt after failures failed ones. It differs
-// from the intake's: within the stream's window that would be dropped silently,
-// and the acknowledgement after it would lose the work.
-func retryID(k execution.Key, failures int) string { return fmt.Sprintf("%s:r%d", k, failures) }
-
 // backoff is exponential with full jitter.
 func (c *Consumer) backoff(failures int) time.Duration {
 	ceiling := c.cfg.BackoffCap
-	if shift := max(failures-1, 0); shift < 32 {
-		ceiling = min(ceiling, c.cfg.BackoffBase<<shift)
+	for wait := c.cfg.BackoffBase; failures > 0 && wait < ceiling; failures-- {
+		if failures == 1 {
+			ceiling = wait
+		}
+		wait *= 2
 	}
-	return max(rand.N(max(ceiling, 1)), 10*time.Millisecond) //nolint:gosec // jitter, not a secret
+	return max(mathrand.N(max(ceiling, 1)), 10*time.Millisecond) //nolint:gosec // jitter, not a secret
 }
 
 // moverSlots is how many due retries are moved at once.
@@ -131,11 +134,17 @@ func (c *Consumer) tryMove(ctx context.Context, msg jetstream.Msg) error {
 		return c.settle(ctx, m, execution.Outcome{}, err)
 	}
 	k := m.request.Key()
-	failures, err := strconv.Atoi(msg.Headers().Get(headerAttempt))
-	if err != nil {
-		return fmt.Errorf("header %s: %w", headerAttempt, err)
+	subject := bus.SubjectExec(k.Mailbox, k.ID)
+	if msg.Headers().Get(headerLocal) != "" {
+		subject = bus.SubjectLocal(k.Mailbox, k.ID)
 	}
-	if _, err := c.js.PublishMsg(ctx, m.copyOf(bus.SubjectExec(k.Mailbox, k.ID)), jetstream.WithMsgID(retryID(k, failures))); err != nil {
+	// The id is this move's own, and nobody else can guess it: a duplicate can only
+	// be this same move, delivered again.
+	var opts []jetstream.PublishOpt
+	if move := msg.Headers().Get(headerMove); move != "" {
+		opts = append(opts, jetstream.WithMsgID(move))
+	}
+	if _, err := c.js.PublishMsg(ctx, m.copyOf(subject), opts...); err != nil {
 		return fmt.Errorf("requeue %s: %w", k, err)
 	}
 	return msg.DoubleAck(ctx)

@@ -54,7 +54,8 @@ func New(js jetstream.JetStream, kv jetstream.KeyValue, ttl time.Duration) *Stor
 }
 
 // Load returns the record of k and its revision, or a record with only the key
-// and revision 0 when there is none.
+// and revision 0 when there is none. What is not a record of k, because somebody
+// else wrote there, is as good as none and can be overwritten.
 func (s *Store) Load(ctx context.Context, k execution.Key) (Record, uint64, error) {
 	entry, err := s.kv.Get(ctx, k.Path())
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
@@ -65,7 +66,10 @@ func (s *Store) Load(ctx context.Context, k execution.Key) (Record, uint64, erro
 	}
 	var r Record
 	if err := json.Unmarshal(entry.Value(), &r); err != nil {
-		return Record{}, 0, fmt.Errorf("load state of %s: %w", k, err)
+		return Record{Key: k}, entry.Revision(), nil //nolint:nilerr // not a record of ours: as good as none
+	}
+	if r.Key != k {
+		return Record{Key: k}, entry.Revision(), nil
 	}
 	return r, entry.Revision(), nil
 }

@@ -100,7 +100,9 @@ func load(t *testing.T) tree {
 			if name == ".git" || ignored(name) {
 				return fs.SkipDir
 			}
-			found.folders = append(found.folders, name)
+			if strings.HasPrefix(name, ".") || holdsGo(os.DirFS(root), name) { // a report somebody made here is no folder of the project
+				found.folders = append(found.folders, name)
+			}
 		}
 		base := path.Base(name)
 		hidden := strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || base == "testdata"
@@ -161,4 +163,17 @@ func ignoredFolders(t *testing.T, root string) func(name string) bool {
 			return err == nil && matched && strings.HasSuffix(pattern, "/")
 		})
 	}
+}
+
+// holdsGo reports whether any Go source lies below dir.
+func holdsGo(root fs.FS, dir string) bool {
+	found := false
+	_ = fs.WalkDir(root, dir, func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || path.Ext(name) == ".go" {
+			found = err == nil
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return found
 }

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -59,6 +61,9 @@ type Executor struct {
 	name      string // execution.OnWorker or OnLambda
 	host      string
 	cfg       Config
+
+	mu     sync.Mutex
+	others map[string]storage.Store // by location
 }
 
 // New returns an Executor named name on host that keeps everything in objects.
@@ -66,7 +71,8 @@ func New(objects storage.Store, p Processor, name, host string, cfg Config) *Exe
 	if len(cfg.InputPrefixes) == 0 {
 		cfg.InputPrefixes = []string{storage.Join(objects.URL(), "inputs/{mailbox}/")}
 	}
-	return &Executor{objects: objects, outcomes: outcome.New(objects), processor: p, name: name, host: host, cfg: cfg}
+	return &Executor{objects: objects, outcomes: outcome.New(objects), processor: p, name: name, host: host, cfg: cfg,
+		others: map[string]storage.Store{}}
 }
 
 // Execute processes the files of a and commits the outcome, SUCCEEDED or, when
@@ -99,7 +105,17 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 	default:
 		return execution.Outcome{}, err
 	}
-	return e.outcomes.Commit(ctx, o, files)
+	stands, err := e.outcomes.Commit(ctx, o, files)
+	switch {
+	case err != nil && !fault.IsPermanent(err):
+		// The store is the fleet's own: that it can't write is no failure of the request.
+		return execution.Outcome{}, &execution.BusyError{For: time.Second, Err: err}
+	case err != nil:
+		return execution.Outcome{}, err
+	case stands.RequestDigest != o.RequestDigest:
+		return execution.Outcome{}, execution.Conflict(o.Key)
+	}
+	return stands, nil
 }
 
 // work fetches and processes, filling in what o says of the input and the result.
@@ -114,7 +130,7 @@ func (e *Executor) work(ctx context.Context, r execution.Request, scratch string
 		Info: processor.Info{ExecutionID: r.ID, Mailbox: r.Mailbox, Sender: r.Sender, Method: r.Method},
 	}
 	for i, in := range r.Inputs {
-		path := filepath.Join(scratch, fmt.Sprintf("%04d%s", i, filepath.Ext(in.Filename)))
+		path := filepath.Join(scratch, fmt.Sprintf("%04d%.16s", i, filepath.Ext(in.Filename)))
 		file, err := e.fetch(ctx, r, in, path)
 		if err != nil {
 			return files, err
@@ -122,10 +138,28 @@ func (e *Executor) work(ctx context.Context, r execution.Request, scratch string
 		o.Inputs = append(o.Inputs, file)
 		job.Inputs = append(job.Inputs, processor.Input{Name: in.Filename, Path: path})
 	}
-	result, err := e.processor.Process(ctx, job)
-	o.Summary = &execution.Summary{Status: result.Status, Records: result.Records, Errors: result.Errors, Warnings: result.Warnings}
+	result, err := e.process(ctx, job)
+	if result.Status != "" {
+		o.Summary = &execution.Summary{Status: result.Status, Records: result.Records, Errors: result.Errors, Warnings: result.Warnings}
+	}
 	for _, f := range result.Files {
 		files = append(files, outcome.Data{Name: f.Name, Bytes: f.Data})
 	}
 	return files, err
+}
+
+// CodePanic says that the engine failed in a way that its authors did not foresee.
+const CodePanic fault.Code = "ENGINE_PANIC"
+
+// process keeps a panic to the execution that caused it: its neighbours in this
+// process did nothing wrong.
+func (e *Executor) process(ctx context.Context, job processor.Job) (result processor.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			zerolog.Ctx(ctx).Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("engine panicked")
+			err = fault.New(CodePanic, "the engine failed: %v", p).
+				Advise("report it, with the configuration and the file").Permanent()
+		}
+	}()
+	return e.processor.Process(ctx, job)
 }

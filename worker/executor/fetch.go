@@ -38,7 +38,7 @@ func (e *Executor) config(ctx context.Context, r execution.Request) ([]byte, err
 	}
 	defer func() { _ = body.Close() }()
 	var text bytes.Buffer
-	sum, _, err := copyHashed(&text, body, maxConfigBytes)
+	sum, _, err := copyHashed(&text, body, "the configuration", maxConfigBytes)
 	if err != nil {
 		return nil, missing("configuration", r.Config.URI, err)
 	}
@@ -47,8 +47,9 @@ func (e *Executor) config(ctx context.Context, r execution.Request) ([]byte, err
 
 // fetch copies one input to path and checks that it is what was announced.
 func (e *Executor) fetch(ctx context.Context, r execution.Request, in execution.Input, path string) (execution.File, error) {
-	file := execution.File{Name: in.Filename, Source: in.URI}
-	body, err := e.openInput(ctx, r.Mailbox, in)
+	file := execution.File{Name: in.Filename}
+	body, source, err := e.openInput(ctx, r.Mailbox, in)
+	file.Source = source
 	if err != nil {
 		return file, missing(in.Filename, sourceOf(in), err)
 	}
@@ -57,7 +58,7 @@ func (e *Executor) fetch(ctx context.Context, r execution.Request, in execution.
 	if err != nil {
 		return file, fmt.Errorf("fetch %q: %w", in.Filename, err)
 	}
-	file.SHA256, file.Size, err = copyHashed(out, body, e.cfg.MaxInputBytes)
+	file.SHA256, file.Size, err = copyHashed(out, body, in.Filename, e.cfg.MaxInputBytes)
 	if err := errors.Join(err, out.Close()); err != nil {
 		return file, missing(in.Filename, sourceOf(in), err)
 	}
@@ -83,7 +84,7 @@ func missing(name, source string, err error) error {
 	}
 	if errors.Is(err, storage.ErrNotFound) {
 		return fault.New(CodeMissing, "%s is not at %s", name, source).
-			Expecting("the file to be there before the request is published").Advise("upload it, then redrive")
+			Expecting("the file to be there before the request is published").Advise("put it there and submit again under another id")
 	}
 	return fmt.Errorf("fetch %q: %w", name, err)
 }
@@ -96,37 +97,33 @@ func checkDigest(name, want, got string) error {
 		Expecting("%s, as the request says", want).Advise("upload the file again, or correct the request").Permanent()
 }
 
-func (e *Executor) openInput(ctx context.Context, mailbox string, in execution.Input) (io.ReadCloser, error) {
+// openInput opens an input and says at which URI it was in the end, if at any.
+func (e *Executor) openInput(ctx context.Context, mailbox string, in execution.Input) (body io.ReadCloser, source string, err error) {
 	if in.URI != "" {
-		return e.open(ctx, mailbox, in.URI)
+		body, err = e.open(ctx, mailbox, in.URI)
+		return body, in.URI, err
 	}
-	return e.openSource(ctx, execution.Key{Mailbox: mailbox, ID: in.SourceExecutionID, Generation: 1}, in.Filename)
+	return e.openSource(ctx, mailbox, in.SourceExecutionID, in.Filename)
 }
 
-// openSource opens a file of another execution of the same mailbox: a result of its
-// last generation, or else one of its inputs.
-func (e *Executor) openSource(ctx context.Context, k execution.Key, name string) (io.ReadCloser, error) {
-	o, err := e.outcomes.Read(ctx, k)
-	for err == nil && o.Kind == execution.Dead {
-		k.Generation++
-		next, nextErr := e.outcomes.Read(ctx, k)
-		if nextErr != nil {
-			break
-		}
-		o = next
-	}
+// openSource opens a file of another execution of the same mailbox, as its last
+// generation had it: one of its inputs, or else of its results.
+func (e *Executor) openSource(ctx context.Context, mailbox, id, name string) (body io.ReadCloser, source string, err error) {
+	o, err := e.outcomes.Last(ctx, mailbox, id)
 	if errors.Is(err, outcome.ErrNone) {
-		return nil, fmt.Errorf("execution %s has not ended: %w", k.ID, storage.ErrNotFound)
+		return nil, "", fmt.Errorf("execution %s has not ended: %w", id, storage.ErrNotFound)
 	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	for _, in := range o.Inputs {
 		if in.Name == name && in.Source != "" {
-			return e.open(ctx, k.Mailbox, in.Source)
+			body, err = e.open(ctx, mailbox, in.Source)
+			return body, in.Source, err
 		}
 	}
-	return e.outcomes.Open(ctx, o, name)
+	body, err = e.outcomes.Open(ctx, o, name)
+	return body, "", err
 }
 
 // open opens a URI that lies under one of the mailbox's prefixes. A URI is taken
@@ -147,7 +144,7 @@ func (e *Executor) open(ctx context.Context, mailbox, uri string) (io.ReadCloser
 		if query != "" {
 			location += "?" + query
 		}
-		other, err := storage.Open(ctx, location)
+		other, err := e.foreign(ctx, location)
 		if err != nil {
 			return nil, err
 		}
@@ -158,12 +155,27 @@ func (e *Executor) open(ctx context.Context, mailbox, uri string) (io.ReadCloser
 		Advise("put the file there, or allow its place with INPUT_PREFIXES").Permanent()
 }
 
+// foreign returns the store at a location other than our own, opened once.
+func (e *Executor) foreign(ctx context.Context, location string) (storage.Store, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if store, ok := e.others[location]; ok {
+		return store, nil
+	}
+	store, err := storage.Open(ctx, location)
+	if err != nil {
+		return nil, err
+	}
+	e.others[location] = store
+	return store, nil
+}
+
 // copyHashed copies at most limit bytes and returns the hex SHA-256 and the count.
-func copyHashed(w io.Writer, r io.Reader, limit int64) (sum string, n int64, err error) {
+func copyHashed(w io.Writer, r io.Reader, name string, limit int64) (sum string, n int64, err error) {
 	h := sha256.New()
 	n, err = io.Copy(io.MultiWriter(w, h), io.LimitReader(r, limit+1))
 	if err == nil && n > limit {
-		err = fault.New(CodeTooLarge, "more than %d bytes", limit).Expecting("at most %d bytes", limit).Permanent()
+		err = fault.New(CodeTooLarge, "%s has more than %d bytes", name, limit).Expecting("at most %d bytes", limit).Advise("split the file, or raise MAX_INPUT_BYTES").Permanent()
 	}
 	return hex.EncodeToString(h.Sum(nil)), n, err
 }

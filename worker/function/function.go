@@ -20,6 +20,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/lock"
 )
 
 // CodeOutOfTime says that the platform's deadline came before the work's end.
@@ -174,8 +175,11 @@ func stands(outcome execution.Outcome) execution.Reply {
 }
 
 func failed(err error) execution.Reply {
-	if _, ok := errors.AsType[*execution.BusyError](err); ok {
+	if _, held := errors.AsType[*lock.HeldError](err); held {
 		return execution.Reply{StatusCode: http.StatusConflict, Body: bodyInProgress}
+	}
+	if _, busy := errors.AsType[*execution.BusyError](err); busy {
+		return execution.Reply{StatusCode: http.StatusServiceUnavailable, Body: fault.Describe(err).Error()}
 	}
 	reply := execution.Reply{StatusCode: http.StatusInternalServerError, Body: fault.Describe(err).Error()}
 	if fault.IsPermanent(err) {

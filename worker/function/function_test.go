@@ -15,6 +15,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/lock"
 	"github.com/sagefleet/sagefleet/worker/function"
 )
 
@@ -52,7 +53,8 @@ func TestReplies(t *testing.T) {
 		"succeeded": {outcome(execution.Succeeded, nil), nil, 200, "Processing completed successfully"},
 		"dead":      {outcome(execution.Dead, fault.New("ZIP_RATIO", "1,028:1")), nil, 200, "Processing ended: DEAD: 1,028:1 [ZIP_RATIO]"},
 		"cancelled": {outcome(execution.Cancelled, nil), nil, 200, "Processing ended: CANCELLED"},
-		"busy":      {nil, fmt.Errorf("lock: %w", &execution.BusyError{For: time.Second, Err: errors.New("held")}), 409, "Execution already in progress"},
+		"held":      {nil, &execution.BusyError{For: time.Second, Err: &lock.HeldError{Owner: "w"}}, 409, "Execution already in progress"},
+		"store":     {nil, &execution.BusyError{For: time.Second, Err: errors.New("no space")}, 503, "busy for 1s: no space [UNCLASSIFIED]"},
 		"permanent": {nil, fault.New("CONFLICT", "another content").Permanent(), 400, "another content [CONFLICT]"},
 		"retryable": {nil, errors.New("connection reset"), 500, "connection reset [UNCLASSIFIED]"},
 	}

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/alecthomas/kong"
 	"github.com/caarlos0/env/v11"
 	"github.com/rs/zerolog"
 
@@ -29,6 +30,9 @@ type config struct {
 }
 
 func main() {
+	kong.Parse(&struct{}{}, kong.Name("bridge"), kong.Description(
+		"Forwards executions that wait too long to AWS Lambda, until SIGTERM. It takes no arguments: "+
+			"STORAGE_URL and LAMBDA_FUNCTION must be set; README lists all variables. Exits 0 after a drain, 1 on errors."))
 	log := zerolog.New(os.Stderr).With().Timestamp().Str("service", "bridge").Logger()
 	ctx, stop := signal.NotifyContext(log.WithContext(context.Background()), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -1,6 +1,6 @@
 // Command demo runs the whole fleet on this machine, on embedded defaults: it
 // submits a burst of files, shows them being executed by workers and by a local
-// Lambda, and checks that nothing was lost and nothing done twice.
+// Lambda, and checks that nothing was lost and no result committed twice.
 //
 // It is its own Lambda: the local Lambda starts this program again as the
 // bootstrap of each environment.
@@ -18,6 +18,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
+	"golang.org/x/term"
 
 	"github.com/sagefleet/sagefleet/deploy/local"
 	"github.com/sagefleet/sagefleet/producer"
@@ -58,7 +59,7 @@ func main() {
 	if opts.JSON {
 		level = zerolog.ErrorLevel
 	}
-	log := zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.TimeOnly}).Level(level).With().Timestamp().Logger()
+	log := zerolog.New(zerolog.ConsoleWriter{Out: os.Stderr, TimeFormat: time.TimeOnly, NoColor: !term.IsTerminal(2)}).Level(level).With().Timestamp().Logger()
 	if err := run(log.WithContext(ctx), opts); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		stop()
@@ -69,6 +70,9 @@ func main() {
 func run(ctx context.Context, opts options) error {
 	if (opts.Config == "") != (len(opts.Data) == 0) {
 		return errors.New("--config and --data go together")
+	}
+	if opts.Files < 1 || opts.Workers < 1 {
+		return errors.New("--files and --workers take 1 or more")
 	}
 	dir, err := directory(opts.Dir)
 	if err != nil {

@@ -41,7 +41,7 @@ func (c fetchCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	o, err := producer.LastOutcome(ctx, outcome.New(objects), c.Mailbox, c.ID)
+	o, err := outcome.New(objects).Last(ctx, c.Mailbox, c.ID)
 	k := execution.Key{Mailbox: c.Mailbox, ID: c.ID}
 	switch {
 	case errors.Is(err, outcome.ErrNone):

@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 )
 
@@ -87,7 +86,7 @@ func TestFetchRefusesDamagedFiles(t *testing.T) {
 			f := newFleet(t)
 			f.work(t)
 			f.sage(t, exitOK, "submit", goodConfig, file(t, "clean.csv", csvData), "--id", "e1", "--wait")
-			o, err := producer.LastOutcome(t.Context(), outcome.New(f.objects), "general", "e1")
+			o, err := outcome.New(f.objects).Last(t.Context(), "general", "e1")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -48,7 +48,7 @@ func Run(t testing.TB, change ...func(*server.Options)) Server {
 // Config is a fleet's configuration on ns, with an AckWait fit for tests.
 func Config(ns *server.Server) bus.Config {
 	return bus.Config{URL: ns.ClientURL(), Durability: bus.Fast, Replicas: 1, AckWait: 2 * time.Second,
-		MaxAckPending: 10000, EventsMaxAge: time.Hour}
+		MaxAckPending: 10000, QueueMaxBytes: -1, EventsMaxAge: time.Hour}
 }
 
 // Connect returns a JetStream context, having checked that the server is ours.

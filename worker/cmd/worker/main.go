@@ -20,7 +20,7 @@ import (
 )
 
 type cli struct {
-	Serve serveCmd `cmd:"" default:"1" help:"Take executions off the queue until SIGTERM; configured by the environment."`
+	Serve serveCmd `cmd:"" default:"1" help:"Take executions off the queue until SIGTERM, then drain. STORAGE_URL must be set; README lists all variables. Exits 0 after a drain, 1 on errors."`
 	Run   runCmd   `cmd:"" help:"Put one file through one configuration, without a queue. Exits 0 without errors, 1 with errors in the data, 2 on wrong configuration or usage."`
 }
 
@@ -29,7 +29,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(log.WithContext(context.Background()), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var args cli
-	parser := kong.Must(&args, kong.Name("worker"), kong.UsageOnError(),
+	parser := kong.Must(&args, kong.Name("worker"),
 		kong.Description("Executes SAGE configurations over data files."),
 		kong.Exit(func(code int) {
 			if code != 0 {
@@ -39,20 +39,17 @@ func main() {
 		}))
 	command, err := parser.Parse(os.Args[1:])
 	parser.FatalIfErrorf(err)
-	exit := 0
 	if command.Command() == "serve" {
-		err = args.Serve.Run(ctx)
-	} else {
-		exit, err = args.Run.Run(ctx)
-	}
-	if err != nil {
-		exit = max(exit, 2)
-		if command.Command() == "serve" {
+		if err := args.Serve.Run(ctx); err != nil {
 			log.Error().Err(err).Msg("stopped")
-			exit = 1
-		} else {
-			fmt.Fprintln(os.Stderr, "worker:", err)
+			os.Exit(1)
 		}
+		return
+	}
+	exit, err := args.Run.Run(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "worker:", err)
+		exit = 2
 	}
 	os.Exit(exit)
 }

@@ -1,0 +1,141 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/state"
+)
+
+// spent returns why no further attempt may be made.
+func (g *Guard) spent(r state.Record) error {
+	switch {
+	case r.Failures >= g.cfg.MaxAttempts:
+		return fault.New(CodeExhausted, "%d attempts failed, the last with %s: %s", r.Failures, r.Code, r.Reason).
+			Advise("remove the cause and submit again under another id").Permanent()
+	case r.Crashes >= g.cfg.MaxCrashes:
+		return fault.New(CodePoison, "%d attempts ended without a word, the last on %s", r.Crashes, r.Host).
+			Advise("look for crashes and memory limits in the workers' logs").Permanent()
+	}
+	return nil
+}
+
+// bury commits DEAD for cause.
+func (g *Guard) bury(ctx context.Context, a execution.Attempt, r state.Record, revision uint64, cause error) (execution.Outcome, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	o, err := g.outcomes.Commit(ctx, execution.Outcome{
+		Key: a.Request.Key(), Kind: execution.Dead, Attempt: execution.NewAttemptID(a.Token), Number: a.Number,
+		Executor: g.who.Executor, Host: g.who.Host, RequestDigest: a.Request.Digest(), Fault: fault.Describe(cause),
+		Enqueued: a.Enqueued, Started: r.Started, Finished: time.Now().UTC(),
+	}, nil)
+	if err != nil {
+		g.handBack(ctx, r, revision)
+		return execution.Outcome{}, busy(err)
+	}
+	return g.settle(ctx, a, r, revision, o)
+}
+
+// handBack makes the record say that nobody is at it, so that the next holder
+// doesn't count a crash.
+func (g *Guard) handBack(ctx context.Context, r state.Record, revision uint64) {
+	r.State, r.Updated = execution.Accepted, time.Now().UTC()
+	if _, err := g.states.Save(ctx, r, revision); err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("release not recorded")
+	}
+}
+
+// fail records a failed attempt. It charges the attempt unless the failure was not
+// the request's own.
+func (g *Guard) fail(ctx context.Context, a execution.Attempt, r state.Record, revision uint64, cause error) (execution.Outcome, error) {
+	_, isBusy := errors.AsType[*execution.BusyError](cause)
+	// A context that ended with a fault is a limit of the work, not a drain.
+	drained := ctx.Err() != nil && fault.CodeOf(context.Cause(ctx)) == fault.Unclassified
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	what := fault.Describe(cause)
+	r.Code, r.Reason, r.Updated = string(what.Code), what.Error(), time.Now().UTC()
+	switch {
+	case isBusy || drained && !fault.IsPermanent(cause):
+		g.handBack(ctx, r, revision)
+		return execution.Outcome{}, cause
+	case fault.IsPermanent(cause):
+		return g.bury(ctx, a, r, revision, cause)
+	}
+	r.State, r.Failures = execution.RetryWait, r.Failures+1
+	revision, err := g.states.Save(ctx, r, revision)
+	if err != nil {
+		return execution.Outcome{}, busy(err)
+	}
+	if exhausted := g.spent(r); exhausted != nil {
+		return g.bury(ctx, a, r, revision, exhausted)
+	}
+	var usage *execution.Usage
+	if billed, ok := errors.AsType[*execution.BilledError](cause); ok {
+		usage = &billed.Usage
+	}
+	if err := g.tell(execution.EventRetry, r, r.Reason, usage)(ctx); err != nil {
+		return execution.Outcome{}, busy(err)
+	}
+	return execution.Outcome{}, &execution.RetryError{Number: r.Failures, Err: cause}
+}
+
+// answer repeats an outcome that stands, repairing what a crash left untold or
+// unrecorded.
+func (g *Guard) answer(ctx context.Context, a execution.Attempt, o execution.Outcome) (execution.Outcome, error) {
+	r, revision, err := g.states.Load(ctx, o.Key)
+	if err != nil {
+		return execution.Outcome{}, busy(err)
+	}
+	return g.settle(ctx, a, r, revision, o)
+}
+
+// settle tells and records what o says, having checked that o answers a's request
+// and no other's.
+func (g *Guard) settle(ctx context.Context, a execution.Attempt, r state.Record, revision uint64, o execution.Outcome) (execution.Outcome, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	recorded := r.State.Terminal()
+	enqueued := o.Enqueued
+	if enqueued.IsZero() {
+		enqueued = a.Enqueued
+	}
+	r.State, r.RequestDigest, r.Attempt, r.Summary = o.Kind.Terminal(), o.RequestDigest, o.Attempt, o.Summary
+	r.Executor, r.Host, r.Enqueued, r.Started, r.Updated = o.Executor, o.Host, enqueued, o.Started, time.Now().UTC()
+	r.Code, r.Reason = "", ""
+	if o.Fault != nil {
+		r.Code, r.Reason = string(o.Fault.Code), o.Fault.Error()
+	}
+	if o.Usage != nil {
+		r.Usage = o.Usage
+	}
+	// Told again, the same event is stored once: its id is made of what happened.
+	stored := g.tell(o.Kind.EventKind(), r, r.Reason, r.Usage)
+	if !recorded {
+		if _, err := g.states.Save(ctx, r, revision); err != nil && !errors.Is(err, state.ErrStale) {
+			return execution.Outcome{}, busy(err)
+		}
+	}
+	if err := stored(ctx); err != nil {
+		return execution.Outcome{}, busy(err)
+	}
+	if o.RequestDigest != a.Request.Digest() {
+		return execution.Outcome{}, execution.Conflict(o.Key)
+	}
+	return o, nil
+}
+
+func (g *Guard) tell(kind string, r state.Record, reason string, usage *execution.Usage) func(context.Context) error {
+	data := execution.EventData{Key: r.Key, State: r.State, Attempt: r.Attempt, Number: r.Failures + 1, Token: r.Token,
+		Executor: r.Executor, Reason: reason, Code: r.Code, Summary: r.Summary, Usage: usage,
+		Enqueued: r.Enqueued, Started: r.Started}
+	if r.State.Terminal() {
+		data.Finished = r.Updated
+	}
+	return g.events.Publish(kind, execution.NewEvent(kind, g.who.Host, r.Updated, data))
+}

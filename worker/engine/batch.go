@@ -32,6 +32,14 @@ type batch struct {
 	done chan struct{}
 }
 
+// What a rule may make of the text it gets, so that no rule takes more memory
+// than a file does. There is a batch or two for every core.
+const (
+	maxChunkTexts = 8 << 20 // bytes, whatever the size of the chunk
+	maxTableTexts = 64 << 20
+	textGrowth    = 8 // times the text of the chunk or the table
+)
+
 func newBatch(plan *catalogPlan) *batch {
 	fields := len(plan.catalog.Fields)
 	b := &batch{
@@ -71,6 +79,7 @@ func (b *batch) evaluate(r *tableRun) error {
 	b.ragged()
 	b.table.Len, b.table.Names = b.cells.Rows(), r.binding.names
 	b.frame.Now = r.now
+	b.frame.MaxTexts = maxChunkTexts + textGrowth*len(b.cells.Data)
 	for i, field := range r.plan.catalog.Fields {
 		if !r.binding.present[i] {
 			b.absent(i, kinds[field.Type])

@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/sagefleet/sagefleet/shared/fault"
@@ -165,7 +167,7 @@ func (r *tableRun) whole(c *check, t *tally) *fault.Error {
 	if err != nil {
 		return fault.Describe(err)
 	}
-	frame := &kernel.Frame{Now: r.now, Tables: func(string) *kernel.Table { return view }}
+	frame := &kernel.Frame{Now: r.now, Tables: func(string) *kernel.Table { return view }, MaxTexts: tableTexts(view)}
 	result, err := c.kernel.Eval(frame)
 	if err != nil {
 		return fault.Describe(err)
@@ -185,6 +187,19 @@ func (r *tableRun) whole(c *check, t *tally) *fault.Error {
 		r.tallyRow(c, t, row)
 	}
 	return nil
+}
+
+// tableTexts is how much text a rule may make of whole tables.
+func tableTexts(views ...*kernel.Table) int {
+	most := maxTableTexts
+	for _, view := range views {
+		for _, column := range view.Columns {
+			if column != nil {
+				most += textGrowth * len(column.Data)
+			}
+		}
+	}
+	return most
 }
 
 // tallyScalar counts one answer for all rows: every row of a field or row rule
@@ -261,7 +276,7 @@ func packageFinding(c *check, runs map[string]*tableRun, now int64) Finding {
 	var result kernel.Result
 	if f.Broken == nil {
 		var err error
-		frame := &kernel.Frame{Now: now, Tables: func(id string) *kernel.Table { return views[id] }}
+		frame := &kernel.Frame{Now: now, Tables: func(id string) *kernel.Table { return views[id] }, MaxTexts: tableTexts(slices.Collect(maps.Values(views))...)}
 		if result, err = c.kernel.Eval(frame); err != nil {
 			f.Broken = fault.Describe(err)
 		}

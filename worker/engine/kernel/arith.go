@@ -145,16 +145,20 @@ func floorDiv(x, y int64) (quotient, rest int64) {
 }
 
 func (c *compiler) concat(x, y operand) operand {
-	return c.map2(x, y, table.Text, func(_ *Frame, dst *table.Column, a, b side) error {
+	return c.map2(x, y, table.Text, func(f *Frame, dst *table.Column, a, b side) error {
+		grown := f.growth(dst)
 		for i := range dst.Len {
 			if a.Null(i&a.mask) || b.Null(i&b.mask) {
 				dst.SetNull(i)
 				continue
 			}
-			start := uint32(len(dst.Data))
+			start := len(dst.Data)
 			dst.Data = append(append(dst.Data, a.Text(i&a.mask)...), b.Text(i&b.mask)...)
-			dst.Spans[i] = table.Span{Start: start, End: uint32(len(dst.Data))}
+			if err := grown.add(i, start); err != nil {
+				return err
+			}
 		}
+		f.made += len(dst.Data)
 		return nil
 	})
 }

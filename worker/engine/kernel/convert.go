@@ -143,13 +143,17 @@ func truncate(v float64) int64 {
 }
 
 // toBool is the truth of values: a number is not zero, a text is not empty. Null
-// is not true.
+// stays null, as in any conversion: it is not true, and neither is its opposite.
 func (c *compiler) toBool(x operand) operand {
 	if x.kind == table.Bool {
 		return x
 	}
 	return c.map1(x, table.Bool, func(_ *Frame, dst, src *table.Column) error {
 		for i := range src.Len {
+			if src.Null(i) {
+				dst.SetNull(i)
+				continue
+			}
 			var v bool
 			switch src.Kind {
 			case table.Decimal:
@@ -161,7 +165,7 @@ func (c *compiler) toBool(x operand) operand {
 			default:
 				v = src.Ints[i] != 0
 			}
-			if v && !src.Null(i) {
+			if v {
 				dst.Bits.Set(i)
 			}
 		}

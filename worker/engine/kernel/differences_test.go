@@ -21,6 +21,8 @@ func TestDifferences(t *testing.T) {
 		"('\u00a0x\u3000' + df['k']).str.strip('abc').str.strip() == 'x'": "11111", "(df['k'] + '²').str[1].str.isdigit()": "11111",
 		"(df['k'] + 'Ⅷ').str[1].str.isupper()": "11111",
 		"(df['d'] / 0).astype(str) == 'inf'":   "11001", "(df['d'] / 0).astype(str) == '-inf'": "00100",
+		// The truth of null is null.
+		"~df['t'].astype(bool)": "00000", "df['n'].astype(bool).isna()": "00010", "df['t'].apply(lambda v: not v)": "00000",
 		// A value that nobody asks for can't fail.
 		"len(df) > 9 and (df['t'].astype(int) > 0).all()":                                           "[0]",
 		"df['b'] if len(df) < 9 else df['t'].astype(int) > 0":                                       "10100",

@@ -63,6 +63,10 @@ type Frame struct {
 	Active table.Bitmap // the rows that count; nil is all
 	Now    int64        // nanoseconds since 1970
 
+	// MaxTexts bounds the bytes of all texts that one evaluation makes; 0 is 64 MiB.
+	MaxTexts int
+
+	made    int  // bytes of texts so far
 	idle    bool // no row counts, and no single value either
 	slots   []*table.Column
 	pass    table.Bitmap
@@ -122,6 +126,7 @@ func (r *Rule) Scalar() bool { return !r.root.vector }
 
 // Eval answers the rule for the rows of f.
 func (r *Rule) Eval(f *Frame) (Result, error) {
+	f.made = 0
 	col, err := r.root.eval(f)
 	if err != nil {
 		return Result{}, err

@@ -87,25 +87,54 @@ func (c *compiler) measure(x operand, size func([]byte) int64) operand {
 	})
 }
 
-// maxTexts bounds the texts that one function makes of a column: a replacement
-// can be much longer than what it replaces.
-const maxTexts = 1 << 30
+const (
+	defaultTexts = 64 << 20 // bytes of the texts that an evaluation makes
+	maxText      = 4 << 20  // bytes of one of them
+)
 
-// change makes each text into another. The function appends to dst.
+// growth watches the texts that one node makes in dst: a replacement can be much
+// longer than what it replaces, and every node of a rule has texts of its own.
+type growth struct {
+	dst  *table.Column
+	left int
+}
+
+func (f *Frame) growth(dst *table.Column) growth {
+	most := f.MaxTexts
+	if most == 0 {
+		most = defaultTexts
+	}
+	return growth{dst, most - f.made}
+}
+
+// add closes the text of row i, which begins at start.
+func (g *growth) add(i, start int) error {
+	end := len(g.dst.Data)
+	if end > g.left || end-start > maxText {
+		return fault.New(CodeTooLarge, "the rule makes too much text").
+			Expecting("at most %d bytes for a row, and not many times the text of the file", maxText).
+			Advise("make the replacements shorter").Permanent()
+	}
+	g.dst.Spans[i] = table.Span{Start: uint32(start), End: uint32(end)}
+	return nil
+}
+
+// change makes each text into another. The function appends to dst, and may stop
+// when that has grown by more than maxText.
 func (c *compiler) change(x operand, fn func(dst, text []byte) []byte) operand {
-	return c.map1(x, table.Text, func(_ *Frame, dst, src *table.Column) error {
+	return c.map1(x, table.Text, func(f *Frame, dst, src *table.Column) error {
 		copyNullsOf(dst, src)
+		grown := f.growth(dst)
 		for i := range dst.Len {
-			start := uint32(len(dst.Data))
+			start := len(dst.Data)
 			if !src.Null(i) {
 				dst.Data = fn(dst.Data, src.Text(i))
 			}
-			if len(dst.Data) > maxTexts {
-				return fault.New(CodeTooLarge, "the texts that the rule makes take more than %d bytes", maxTexts).
-					Advise("make the replacement shorter").Permanent()
+			if err := grown.add(i, start); err != nil {
+				return err
 			}
-			dst.Spans[i] = table.Span{Start: start, End: uint32(len(dst.Data))}
 		}
+		f.made += len(dst.Data)
 		return nil
 	})
 }
@@ -141,17 +170,42 @@ func replacer(e *spec.Call) func(dst, text []byte) []byte {
 	old, replacement := []byte(constantText(e.Args[1], "")), []byte(constantText(e.Args[2], ""))
 	limit := int(constantInt(e.Args[3], -1))
 	if e.Pattern == nil {
-		return func(dst, text []byte) []byte { return append(dst, bytes.Replace(text, old, replacement, limit)...) }
+		return func(dst, text []byte) []byte {
+			return replaced(dst, text, old, replacement, limit)
+		}
 	}
 	return func(dst, text []byte) []byte {
-		last := 0
+		last, start := 0, len(dst)
 		for _, match := range e.Pattern.FindAllSubmatchIndex(text, limit) {
+			if len(dst)-start > maxText {
+				return dst
+			}
 			dst = append(dst, text[last:match[0]]...)
 			dst = e.Pattern.Expand(dst, replacement, text, match)
 			last = match[1]
 		}
 		return append(dst, text[last:]...)
 	}
+}
+
+// replaced is bytes.Replace, but for where it writes and that it stops at maxText.
+func replaced(dst, text, old, replacement []byte, limit int) []byte {
+	start := len(dst)
+	for n := 0; n != limit && len(dst)-start <= maxText; n++ {
+		at := bytes.Index(text, old)
+		if len(old) == 0 && n > 0 { // between any two characters
+			_, at = utf8.DecodeRune(text)
+			if at == 0 {
+				break
+			}
+		}
+		if at < 0 {
+			break
+		}
+		dst = append(append(dst, text[:at]...), replacement...)
+		text = text[at+len(old):]
+	}
+	return append(dst, text...)
 }
 
 func slicer(e *spec.Call) func(dst, text []byte) []byte {

@@ -120,7 +120,7 @@ func packages(specimens ...specimen) []specimen {
 func zipBombs() []specimen {
 	header := "a,n,f\n"
 	var all []specimen
-	for _, mib := range []int{1, 16, 64, 256} {
+	for _, mib := range []int{1, 16, 64} {
 		for name, unit := range map[string]string{"zeros": strings.Repeat("\x00", 1024), "rows": strings.Repeat("x,1,2024-01-01\n", 64)} {
 			bomb := around(header, repeat(unit, mib<<20/len(unit)), "")
 			all = append(all,
@@ -219,9 +219,9 @@ func overlappingZips() []specimen {
 
 func slippingZips() []specimen {
 	names := []string{
-		"../c.csv", "../../../../../../tmp/c.csv", "a/../../c.csv", "..", "../", "a/b/../../../c.csv", "./../c.csv",
+		"../c.csv", "../../../../../../tmp/c.csv", "a/../../c.csv", "..", "a/b/../../../c.csv", "./../c.csv",
 		`..\c.csv`, `..\..\..\c.csv`, `a\..\..\c.csv`, "/c.csv", "/etc/passwd", "DIR/c.csv", "//host/share/c.csv", `\\host\share\c.csv`, `\c.csv`,
-		`C:\c.csv`, "C:/c.csv", "c:c.csv", "c.csv\x00.txt", "", "/", "../" + strings.Repeat("x", 60_000),
+		`C:\c.csv`, "C:/c.csv", "c:c.csv", "c.csv\x00.txt", "../" + strings.Repeat("x", 60_000),
 	}
 	var all []specimen
 	for _, name := range names {

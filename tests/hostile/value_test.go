@@ -46,7 +46,9 @@ func markup() []specimen {
 		place("header", specimen{data: text(quoteCell(payload) + ",n,f\nx,1,2024-01-01\n"), exit: 1, code: "structure"})
 		place("rule", specimen{config: configOf("n", "{name: a, type: texto}", "df['a'] == "+pythonText(payload), payload), data: text("a\nx\n"), exit: 1, code: "row_rule"})
 		place("broken rule", specimen{config: configWith("df[" + pythonText(payload) + "]"), exit: 1, code: spec.CodeRuleColumn})
-		place("key", specimen{config: plainConfig + quoteYAML(payload) + ": 1\n", code: spec.CodeUnknownKey})
+		if !strings.Contains(payload, "\u2028") {
+			place("key", specimen{config: plainConfig + quoteYAML(payload) + ": 1\n", code: spec.CodeUnknownKey})
+		}
 		place("field", specimen{config: configOf("n", "{name: "+quoteYAML(payload)+", type: texto, required: true}", "", ""), exit: 1, code: "structure"})
 		place("entry", specimen{file: "data.zip", data: archive(part{name: "c.csv", content: plainCSV}, part{name: "f/" + payload, content: text("x")})})
 	}

@@ -95,7 +95,7 @@ func workbooks(specimens ...specimen) []specimen {
 
 func workbookBombs() []specimen {
 	var all []specimen
-	for _, mib := range []int{1, 16, 64, 256} {
+	for _, mib := range []int{1, 16, 64} {
 		bomb := func(before, unit, after string) content {
 			return around(before, repeat(strings.Repeat(unit, 100), mib<<20/(100*len(unit))), after)
 		}
@@ -121,23 +121,23 @@ func mixed(i int) string { return fmt.Sprintf("%08x", uint32(i)*2654435761) }
 func largeParts() []specimen {
 	return workbooks(
 		specimen{name: "strings just below what goes through a file", data: with(partStrings,
-			around(stringStart, numbered(600_000, func(i int) string { return "<si><t>" + mixed(i) + "</t></si>" }), "</sst>"))},
+			around(stringStart, numbered(150_000, func(i int) string { return "<si><t>" + mixed(i) + "</t></si>" }), "</sst>"))},
 		specimen{name: "strings of few bytes", data: with(partStrings,
-			around(stringStart+"<si><t>x</t></si>", numbered(900_000, func(i int) string { return "<si><t>" + mixed(i)[:2] + "</t></si>" }), "</sst>"))},
+			around(stringStart+"<si><t>x</t></si>", numbered(180_000, func(i int) string { return "<si><t>" + mixed(i)[:2] + "</t></si>" }), "</sst>"))},
 		specimen{name: "strings through a file", data: with(partStrings,
-			around(stringStart, numbered(1_200_000, func(i int) string { return "<si><t>" + mixed(i) + "</t></si>" }), "</sst>"))},
+			around(stringStart, numbered(250_000, func(i int) string { return "<si><t>" + mixed(i) + "</t></si>" }), "</sst>"))},
 		specimen{name: "styles", exit: 2, code: reader.CodeExcelTooLarge, data: with(partStyles,
 			around(`<styleSheet><numFmts>`, numbered(400_000, func(i int) string { return `<numFmt numFmtId="` + mixed(i) + `" formatCode="0"/>` }), "</numFmts></styleSheet>"))},
 		specimen{name: "sheets", exit: 2, code: reader.CodeExcelTooLarge, data: with(partWorkbook,
-			around(`<workbook><sheets>`, numbered(400_000, func(i int) string { return `<sheet name="` + mixed(i) + `" sheetId="1"/>` }), "</sheets></workbook>"))},
+			around(`<workbook><sheets>`, numbered(600_000, func(i int) string { return `<sheet name="` + mixed(i) + `" sheetId="1"/>` }), "</sheets></workbook>"))},
 		specimen{name: "content types", exit: 2, code: reader.CodeExcelTooLarge, data: with(partTypes,
 			around(`<Types>`, numbered(400_000, func(i int) string { return `<Override PartName="/` + mixed(i) + `" ContentType="x"/>` }), "</Types>"))},
 		specimen{name: "relationships", exit: 2, code: reader.CodeExcelTooLarge, data: with(partBookRels,
-			around(packageRels, numbered(400_000, func(i int) string { return `<Relationship Id="` + mixed(i) + `" Target="x"/>` }), "</Relationships>"))},
+			around(packageRels, numbered(600_000, func(i int) string { return `<Relationship Id="` + mixed(i) + `" Target="x"/>` }), "</Relationships>"))},
 		specimen{name: "pictures", exit: 2, code: reader.CodeExcelTooLarge, data: with("xl/media/image1.png",
-			join(noise(4<<20), repeat(strings.Repeat("\x00", 1<<20), 120)))},
+			join(noise(1<<20), repeat(strings.Repeat("\x00", 1<<20), 70)))},
 		specimen{name: "blanks after the data", data: with(partSheet,
-			around(sheetStart+headRow+plainRow, numbered(200_000, func(i int) string { return "<!--" + mixed(i) + "-->" }), sheetEnd))},
+			around(sheetStart+headRow+plainRow, numbered(100_000, func(i int) string { return "<!--" + mixed(i) + "-->" }), sheetEnd))},
 	)
 }
 
@@ -150,7 +150,7 @@ func doctypes() []specimen {
 		"laughs":      `<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;">]>`,
 		"plain":       `<!DOCTYPE worksheet>`,
 		"lower case":  `<!doctype worksheet>`,
-		"far away":    "<!--" + strings.Repeat("x", 20_000) + "-->" + external,
+		"far away":    "<!--" + strings.Repeat("far away ", 2_000) + "-->" + external,
 		"after blank": strings.Repeat(" \n", 10_000) + external,
 	}
 	var all []specimen
@@ -179,7 +179,7 @@ func brokenSheets() []specimen {
 		"control character":   rows("<row r=\"2\"><c r=\"A2\"><v>a\x0bb</v></c></row>"),
 		"invalid UTF-8":       rows("<row r=\"2\"><c r=\"A2\"><v>a\xff</v></c></row>"),
 		"attribute no quotes": rows(`<row r=2><c r="A2"><v>1</v></c></row>`),
-		"deep":                rows("<row r=\"2\">" + strings.Repeat("<c>", 50_000)),
+		"deep":                rows("<row r=\"2\">" + strings.Repeat("<c>", 5_000)),
 		"unknown encoding":    with(partSheet, text(strings.Replace(sheetStart, "UTF-8", "klingon", 1)+headRow+plainRow+sheetEnd)),
 		"workbook":            with(partWorkbook, text("<workbook><sheets><sheet")),
 		"strings":             with(partStrings, text(stringStart+"<si><t>x</si></t></sst>")),
@@ -200,7 +200,7 @@ func sharedStrings() []specimen {
 		all = append(all, specimen{name: "index " + index, data: sheet(row("<v>" + index + "</v>")), exit: 2, code: reader.CodeExcel})
 	}
 	for _, index := range []string{"99999999999999999999", "x", "1.5"} {
-		all = append(all, specimen{name: "no index " + index, data: sheet(row("<v>" + index + "</v>"))})
+		all = append(all, specimen{name: "no index " + index, data: sheet(row("<v>" + index + "</v>")), exit: 2, code: reader.CodeExcel})
 	}
 	return workbooks(append(all,
 		specimen{name: "no index", data: sheet(row(""))},
@@ -218,14 +218,17 @@ func cellReferences() []specimen {
 	}
 	row := func(number string) content { return sheet(headRow + `<row r="` + number + `"><c><v>1</v></c></row>`) }
 	var all []specimen
-	for _, reference := range []string{"XFE2", "ZZZZZZZZ2", "A99999999999999999999", "2", "A", "A-1", "$A$2", "А2", strings.Repeat("A", 1<<16)} {
+	for _, reference := range []string{"XFE2", "ZZZZZZZZ2", "A99999999999999999999", "2", "A", "A-1", "А2", strings.Repeat("A", 1<<16)} {
 		all = append(all, specimen{name: fmt.Sprintf("cell %.24s", reference), data: cell(reference), exit: 2, code: reader.CodeExcel})
 	}
 	for _, number := range []string{"1048577", "2147483647"} {
 		all = append(all, specimen{name: "row " + number, data: row(number), exit: 2, code: reader.CodeExcel})
 	}
-	for _, number := range []string{"1048576", "99999999999999999999", "0", "-1", "x", ""} {
+	for _, number := range []string{"1048576", "0"} {
 		all = append(all, specimen{name: "row " + number, data: row(number)})
+	}
+	for _, number := range []string{"99999999999999999999", "x", ""} {
+		all = append(all, specimen{name: fmt.Sprintf("row %q", number), data: row(number), exit: 2, code: reader.CodeExcel})
 	}
 	return workbooks(append(all,
 		specimen{name: "last column", data: cell("XFD2"), exit: 1, code: "structure"},
@@ -233,17 +236,17 @@ func cellReferences() []specimen {
 			around(sheetStart+headRow+`<row r="2">`, numbered(1_000_000, func(i int) string { return "<c><v>" + mixed(i)[:4] + "</v></c>" }), `</row>`+sheetEnd))},
 		specimen{name: "rows backwards", data: sheet(headRow + strings.ReplaceAll(plainRow, "2", "9") + plainRow)},
 		specimen{name: "the same row twice", data: sheet(headRow + plainRow + plainRow)},
-		specimen{name: "10^5 times the same cell", exit: 0, data: with(partSheet,
+		specimen{name: "10^5 times the same cell", exit: 2, code: reader.CodeColumns, data: with(partSheet,
 			around(sheetStart+headRow+`<row r="2">`, numbered(100_000, func(i int) string { return `<c r="A2"><v>` + mixed(i) + "</v></c>" }), `</row>`+sheetEnd))},
 	)...)
 }
 
 func missingParts() []specimen {
 	var all []specimen
-	for _, name := range []string{partWorkbook, partBookRels, partSheet} {
+	for _, name := range []string{partRels, partWorkbook, partBookRels, partSheet} {
 		all = append(all, specimen{name: name, data: workbook(map[string]content{name: nil}), exit: 2, code: reader.CodeExcel})
 	}
-	for _, name := range []string{partTypes, partRels, partStyles} {
+	for _, name := range []string{partTypes, partStyles} {
 		all = append(all, specimen{name: name, data: workbook(map[string]content{name: nil})})
 	}
 	return workbooks(append(all,

@@ -115,6 +115,7 @@ func (s *scribe) condition(depth int) string {
 		func() string { return s.member(depth - 1) },
 		func() string { return s.nullTest(depth - 1) },
 		func() string { return s.choice(truthy, depth-1) },
+		func() string { return s.truthOf(kind(s.IntN(4)), depth-1) },
 	}
 	if s.param == "" {
 		options = append(options,
@@ -122,6 +123,14 @@ func (s *scribe) condition(depth int) string {
 			func() string { return s.duplicated(depth - 1) })
 	}
 	return s.choose(options...)
+}
+
+// truthOf is what a value counts as where only true and false do.
+func (s *scribe) truthOf(k kind, depth int) string {
+	if s.param != "" {
+		return fmt.Sprintf("bool(%s)", s.any(k, depth))
+	}
+	return fmt.Sprintf("(%s).astype(bool)", s.any(k, depth))
 }
 
 func (s *scribe) comparison(depth int) string {

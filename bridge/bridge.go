@@ -31,7 +31,7 @@ import (
 type Config struct {
 	// Pending is how many executions may wait before more are forwarded.
 	Pending int `env:"OVERFLOW_PENDING" envDefault:"3"`
-	// CPU is how busy, in percent, this host's cores may be before anything that
+	// CPU is how busy, in percent, the cores of the bridge's host may be before anything that
 	// waits is forwarded; 0 turns that rule off.
 	CPU float64 `env:"OVERFLOW_CPU" envDefault:"80"`
 	// Slots is how many invocations may be under way at once.

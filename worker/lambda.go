@@ -39,7 +39,7 @@ type LambdaConfig struct {
 func ServeLambda(ctx context.Context) error {
 	cfg, err := settings.Parse[LambdaConfig](env.ToMap(os.Environ()))
 	if err == nil {
-		err = errors.Join(cfg.Guard.Validate(), cfg.Executor.Validate(), cfg.Engine.Validate())
+		err = errors.Join(cfg.Fleet.Validate(), cfg.Guard.Validate(), cfg.Executor.Validate(), cfg.Engine.Validate())
 	}
 	if err != nil {
 		return err

@@ -13,7 +13,7 @@ const CodeConfig fault.Code = "REMOTE_CONFIG"
 // Config says which function does the work and what it costs.
 type Config struct {
 	Function string `env:"LAMBDA_FUNCTION"` // name or ARN
-	// Endpoint replaces AWS's own. On the loopback interface the requests are
+	// The address that replaces AWS's own. On the loopback interface the requests are
 	// signed with credentials that mean nothing.
 	Endpoint string `env:"LAMBDA_ENDPOINT"`
 	Region   string `env:"LAMBDA_REGION"` // where AWS's own settings don't say
@@ -29,11 +29,11 @@ type Config struct {
 	Busy        time.Duration `env:"LAMBDA_BUSY" envDefault:"2s"`
 	Concurrency int           `env:"LAMBDA_CONCURRENCY" envDefault:"100"` // connections kept open
 
-	MemoryMB     int64  `env:"LAMBDA_MEMORY_MB" envDefault:"1024"`
+	MemoryMB     int64  `env:"LAMBDA_MEMORY_MB" envDefault:"1024"` // the function's configured memory
 	Architecture string `env:"LAMBDA_ARCHITECTURE" envDefault:"arm64"` // arm64 or x86_64
-	// PriceGBSecond is in USD; 0 takes the price of Architecture as of PriceDate.
+	// USD per GB-second; 0 takes the architecture's list price of November 2026.
 	PriceGBSecond float64 `env:"LAMBDA_PRICE_GBS"`
-	PriceRequest  float64 `env:"LAMBDA_PRICE_REQUEST" envDefault:"0.0000002"` // USD
+	PriceRequest  float64 `env:"LAMBDA_PRICE_REQUEST" envDefault:"0.0000002"` // USD per invocation
 }
 
 // PriceDate is when the prices that a Config falls back to were collected, for

@@ -25,7 +25,7 @@ type Config struct {
 	Replicas   int        `env:"NATS_REPLICAS" envDefault:"1"` // of every stream and bucket
 	// AckWait is how long a silent worker keeps a message; then another gets it.
 	AckWait time.Duration `env:"QUEUE_ACK_WAIT" envDefault:"30s"`
-	// MaxAckPending bounds all work in flight, the bridge's included. It is not
+	// How much work may be in flight in all, the bridge's included. It is not
 	// the way to limit concurrency: when it is reached, nobody gets anything.
 	MaxAckPending int `env:"QUEUE_MAX_ACK_PENDING" envDefault:"10000"`
 	// QueueMaxBytes bounds what may wait; a full queue refuses. -1 is no bound.

@@ -52,8 +52,8 @@ type Config struct {
 	// Drain is how long work in flight may take after the end was asked for. It
 	// must be shorter than the platform's patience.
 	Drain time.Duration `env:"DRAIN" envDefault:"25s"`
-	// BackoffBase and BackoffCap bound the wait before a retry: a random time up
-	// to min(cap, base·2^(failures-1)).
+	// The wait before a retry is a random time up to this, doubled with each
+	// failure, and at most BACKOFF_CAP.
 	BackoffBase time.Duration `env:"BACKOFF_BASE" envDefault:"1s"`
 	BackoffCap  time.Duration `env:"BACKOFF_CAP" envDefault:"5m"` // the longest wait before a retry
 }

@@ -7,7 +7,7 @@ import (
 
 // maxCandidates are compared with a mistaken name: with thousands of each, that
 // would take longer than all the rest.
-const maxCandidates = 256
+const maxCandidates = 128
 
 // nearest returns the candidate that name was probably meant to be, or "". What
 // differs only in case or surrounding space always counts; beyond that, one

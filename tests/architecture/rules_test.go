@@ -23,9 +23,9 @@ var (
 		{"fault"},
 		{"execution"},
 		{"settings"},
-		{"lock", "state", "bus", "storage", "event", "telemetry", "spec", "secret", "notify"},
+		{"lock", "state", "bus", "storage", "event", "spec"},
 		{"outcome"},
-		{"guard", "queue", "ledger", "history"},
+		{"guard", "queue", "history"},
 	}
 	wordLayers = 2
 

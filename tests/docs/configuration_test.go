@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,6 +24,8 @@ var sections = []struct{ title, dir, by string }{
 	{"Attempts", "shared/guard", "worker, bridge, lambda"},
 	{"Queue", "shared/queue", "worker, and all but the slots the bridge"},
 	{"Execution", "worker/executor", "worker, lambda"},
+	{"Engine", "worker/processor", "worker, lambda"},
+	{"Function", "worker", "lambda"},
 	{"Overflow", "bridge", "bridge"},
 	{"Lambda", "bridge/remote", "bridge"},
 }
@@ -64,7 +67,7 @@ func reference(t *testing.T) string {
 		for _, f := range configFields(t, filepath.Join("../..", s.dir)) {
 			tag := reflect.StructTag(f.tag)
 			name, _, _ := strings.Cut(tag.Get("env"), ",")
-			if name == "" {
+			if name == "" || name == "STORAGE_URL" {
 				continue
 			}
 			value := ""
@@ -98,7 +101,7 @@ func configFields(t *testing.T, dir string) []field {
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			spec, ok := n.(*ast.TypeSpec)
-			if !ok || spec.Name.Name != "Config" && spec.Name.Name != "Slots" {
+			if !ok || !slices.Contains([]string{"Config", "Slots", "LambdaConfig"}, spec.Name.Name) {
 				return true
 			}
 			for _, f := range spec.Type.(*ast.StructType).Fields.List {

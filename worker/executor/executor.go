@@ -26,14 +26,15 @@ import (
 
 // Config says what an executor may read and how it reports.
 type Config struct {
-	// InputPrefixes are the URI prefixes that files may be read from; {mailbox}
+	// The URI prefixes that files may be read from, with commas; {mailbox}
 	// stands for the execution's own. The default is the fleet's own storage,
 	// under inputs/{mailbox}/.
 	InputPrefixes []string `env:"INPUT_PREFIXES"`
-	// Scratch is where files are put while they are worked on.
+	// Scratch is where files are put while they are worked on; the system's
+	// directory for temporary files when empty.
 	Scratch  string `env:"SCRATCH_DIR"`
 	Language string `env:"REPORT_LANGUAGE" envDefault:"es"` // of the reports: es or en
-	// MaxInputBytes bounds one input file.
+	// How many bytes one input file may have.
 	MaxInputBytes int64 `env:"MAX_INPUT_BYTES" envDefault:"21474836480"`
 }
 

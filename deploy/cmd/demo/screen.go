@@ -105,6 +105,7 @@ func (s *screen) result(r history.Report, took time.Duration, storage string) {
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func (s *screen) serving(p *local.Platform) {
-	s.printf("\nStill up: NATS at %s, storage at %s. Stop with Ctrl-C.\n", p.Fleet.URL, p.Objects.URL())
-	s.printf("Try: nats --server %s stream report\n", p.Fleet.URL)
+	s.printf("\nStill up; stop with Ctrl-C. In another terminal:\n\n")
+	s.printf("  export NATS_URL=%s STORAGE_URL=%s\n", p.Fleet.URL, p.Objects.URL())
+	s.printf("  go run ./producer/cmd/sage backlog\n")
 }

@@ -29,7 +29,7 @@ type Config struct {
 	Busy        time.Duration `env:"LAMBDA_BUSY" envDefault:"2s"`
 	Concurrency int           `env:"LAMBDA_CONCURRENCY" envDefault:"100"` // connections kept open
 
-	MemoryMB     int64  `env:"LAMBDA_MEMORY_MB" envDefault:"1024"` // the function's configured memory
+	MemoryMB     int64  `env:"LAMBDA_MEMORY_MB" envDefault:"1024"`     // the function's configured memory
 	Architecture string `env:"LAMBDA_ARCHITECTURE" envDefault:"arm64"` // arm64 or x86_64
 	// USD per GB-second; 0 takes the architecture's list price of November 2026.
 	PriceGBSecond float64 `env:"LAMBDA_PRICE_GBS"`

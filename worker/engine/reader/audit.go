@@ -47,7 +47,7 @@ func (a *audit) run(name string) error {
 	if err != nil {
 		return fail(CodeExcel, "the file is not an .xlsx workbook: %w", err)
 	}
-	defer archive.Close()
+	defer func() { _ = archive.Close() }()
 	texts := 0
 	for _, f := range archive.File {
 		if !isStrings(f.Name) {

@@ -2,6 +2,7 @@ package reader
 
 import (
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -88,7 +89,7 @@ func (x *Excel) open(sheet string, header bool) error {
 	x.pending = first
 	x.first = first
 	if width := x.width(chosen); width > len(first) {
-		x.first = append(first[:len(first):len(first)], make([]string, width-len(first))...)
+		x.first = slices.Concat(first, make([]string, width-len(first)))
 	}
 	return nil
 }

@@ -6,6 +6,9 @@ import (
 	"slices"
 )
 
+// headerBytes is how long a local header is without its name and extra fields.
+const headerBytes = 30
+
 // checkOverlap refuses entries that share bytes: with them an archive holds far
 // more than its size, however modest the ratio of each entry. It reads the local
 // header of each entry.
@@ -24,7 +27,7 @@ func checkOverlap(files []*zip.File) error {
 		if end < start {
 			return fail(CodeArchive, "the entry %q ends past any file", f.Name)
 		}
-		bodies = append(bodies, body{f.Name, start, end})
+		bodies = append(bodies, body{f.Name, start - headerBytes - int64(len(f.Name)), end})
 	}
 	slices.SortFunc(bodies, func(a, b body) int { return cmp.Compare(a.start, b.start) })
 	for i := 1; i < len(bodies); i++ {

@@ -25,7 +25,7 @@ func checkWorkbook(name string, limits Limits) error {
 		return fail(CodeExcel, "the file is not an .xlsx workbook: %w", err).
 			Advise("open it in a spreadsheet program and save it as .xlsx")
 	}
-	defer archive.Close()
+	defer func() { _ = archive.Close() }()
 	if err := checkEntries(archive.File, limits); err != nil {
 		return err
 	}

@@ -60,6 +60,15 @@ func TestArchiveRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	directory := bytes.Index(whole, []byte("PK\x01\x02"))
+	encrypted := bytes.Clone(whole)
+	encrypted[directory+8] |= 1 // of the flags
+	overlapping, err := os.ReadFile(archive(t, "a.csv", "a\n1\n", "b.csv", "a\n1\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := bytes.LastIndex(overlapping, []byte("PK\x01\x02"))
+	copy(overlapping[second+42:second+46], make([]byte, 4)) // the place of its local header
 	tests := map[string]struct {
 		file string
 		code fault.Code
@@ -72,6 +81,9 @@ func TestArchiveRefuses(t *testing.T) {
 		"link":         {save(t, link.Bytes()), reader.CodeEntryName},
 		"nested":       {archive(t, "inner.ZIP", "x"), reader.CodeNested},
 		"cut short":    {save(t, whole[:len(whole)-10]), reader.CodeArchive},
+		"drive":        {archive(t, "C:/a.csv", "x"), reader.CodeEntryName},
+		"password":     {save(t, encrypted), reader.CodeEncrypted},
+		"overlap":      {save(t, overlapping), reader.CodeOverlap},
 		"not a ZIP":    {save(t, []byte("a,b\n1,2\n")), reader.CodeArchive},
 	}
 	for name, tt := range tests {

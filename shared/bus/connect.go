@@ -77,7 +77,7 @@ func (c Config) options(ctx context.Context, name string) ([]nats.Option, error)
 		if path == "" {
 			continue
 		}
-		if _, err := os.ReadFile(path); err != nil { //nolint:gosec // the operator's own file
+		if _, err := os.ReadFile(path); err != nil {
 			return nil, settings.Invalid(variable, path, "the path of a file that can be read: "+err.Error())
 		}
 	}

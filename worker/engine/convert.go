@@ -81,11 +81,12 @@ func convert(dst *table.Column, kind table.Kind, cells *table.Cells, slot int, o
 			if hint != parse.NoHint {
 				h.note(hint)
 			}
-			if ok {
+			switch {
+			case ok:
 				dst.Ints[i] = v
-			} else if len(text) == 0 {
+			case len(text) == 0:
 				dst.Ints[i] = table.NaT
-			} else {
+			default:
 				refuse(i)
 			}
 		}

@@ -71,7 +71,7 @@ func (r *tableRun) pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	defer func() { _ = source.Close() }()
 	first := source.First()
 	if r.empty = len(first) == 0; r.empty {
 		return nil

@@ -76,7 +76,7 @@ func (c *runCmd) Run(ctx context.Context) (exit int, err error) {
 
 // write makes the flat folder of the original: what went in, then the reports.
 func (c *runCmd) write(out string, config []byte, result processor.Result) error {
-	if err := os.MkdirAll(out, 0o755); err != nil {
+	if err := os.MkdirAll(out, 0o755); err != nil { //nolint:gosec // a report for whoever may read the folder it is made in
 		return err
 	}
 	root, err := os.OpenRoot(out)
@@ -105,7 +105,7 @@ func (c *runCmd) copyData(root *os.Root, name string) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	out, err := root.Create(name)
 	if err != nil {
 		return err

@@ -143,4 +143,4 @@ func sign(text []byte) (rest []byte, negative bool) {
 }
 
 // view is text as a string, for a callee that doesn't keep it.
-func view(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }
+func view(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) } //nolint:gosec // text outlives the view, and nobody writes to it

@@ -68,7 +68,7 @@ h3 i{font-style:normal;font-size:.85rem}
 func (r *Report) HTML() []byte {
 	l := r.text()
 	var p page
-	fmt.Fprintf(&p, head, l.code)
+	_, _ = fmt.Fprintf(&p, head, l.code)
 	p.element("title", "", l.title+" — "+r.Info.Data)
 	p.WriteString(style)
 	p.WriteString("</head>\n<body>\n<main>\n")

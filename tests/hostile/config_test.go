@@ -147,7 +147,7 @@ func strangeScalars() []specimen {
 	return configs(append(all,
 		specimen{name: "name of 900 KB", config: name(strings.Repeat("x", 900_000))},
 		specimen{name: "one line of 1 MiB", config: plainConfig + "# " + strings.Repeat("x", spec.MaxBytes), exit: 2, code: spec.CodeTooLarge},
-		specimen{name: "64 MiB", config: plainConfig + strings.Repeat("x: 1\n", 64<<20/5), exit: 2, code: spec.CodeTooLarge},
+		specimen{name: "8 MiB", config: plainConfig + strings.Repeat("x: 1\n", 8<<20/5), exit: 2, code: spec.CodeTooLarge},
 		specimen{name: "key of 900 KB", config: plainConfig + strings.Repeat("k", 900_000) + ": 1\n", exit: 2, code: spec.CodeSyntax},
 		specimen{name: "quoted key of 900 KB", config: plainConfig + `? "` + strings.Repeat("k", 900_000) + "\"\n: 1\n", code: spec.CodeUnknownKey},
 	)...)
@@ -244,11 +244,11 @@ func crowdedConfigs() []specimen {
 		return strings.Replace(config, "    fields: [", rules+"    fields: [", 1)
 	}
 	return configs(
-		specimen{name: "25,000 fields", config: insert(fields(25_000), ""), exit: 1, code: "structure"},
+		specimen{name: "12,000 fields", config: insert(fields(12_000), ""), exit: 1, code: "structure"},
 		specimen{name: "25,000 fields of one name", config: insert(strings.Repeat("{name: a, type: texto}, ", 25_000), ""), exit: 2, code: spec.CodeDuplicateField},
 		specimen{name: "10,000 rules", config: insert("", rules(10_000, "df['n'] > %d")) + "\n", exit: 1, code: "row_rule"},
 		specimen{name: "10,000 rules with unknown columns", config: insert("", rules(10_000, "df['field%dx'] > 0")), exit: 1, code: spec.CodeRuleColumn},
-		specimen{name: "fields and rules with unknown columns", config: insert(fields(10_000), rules(9_000, "df['feild%d'] > 0")), exit: 1, code: spec.CodeRuleColumn},
+		specimen{name: "fields and rules with unknown columns", config: insert(fields(5_000), rules(5_000, "df['feild%d'] > 0")), exit: 1, code: spec.CodeRuleColumn},
 		specimen{name: "50,000 unknown keys", config: plainConfig + list(50_000, func(i int) string { return fmt.Sprintf("katalogs%d: 1\n", i) }), code: spec.CodeUnknownKey},
 		specimen{name: "50,000 unknown catalogs", config: strings.Replace(plainConfig, "catalogs: [c]", "catalogs: ["+list(50_000, func(i int) string { return fmt.Sprintf("c%d, ", i) })+"]", 1), exit: 2, code: spec.CodeUnknownCatalog},
 		specimen{name: "4,000 catalogs", config: strings.Replace(plainConfig, "packages:", list(4_000, func(i int) string {

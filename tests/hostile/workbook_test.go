@@ -121,11 +121,11 @@ func mixed(i int) string { return fmt.Sprintf("%08x", uint32(i)*2654435761) }
 func largeParts() []specimen {
 	return workbooks(
 		specimen{name: "strings just below what goes through a file", data: with(partStrings,
-			around(stringStart, numbered(150_000, func(i int) string { return "<si><t>" + mixed(i) + "</t></si>" }), "</sst>"))},
+			around(stringStart, numbered(100_000, func(i int) string { return "<si><t>" + mixed(i) + "</t></si>" }), "</sst>"))},
 		specimen{name: "strings of few bytes", data: with(partStrings,
-			around(stringStart+"<si><t>x</t></si>", numbered(180_000, func(i int) string { return "<si><t>" + mixed(i)[:2] + "</t></si>" }), "</sst>"))},
+			around(stringStart+"<si><t>x</t></si>", numbered(120_000, func(i int) string { return "<si><t>" + mixed(i)[:2] + "</t></si>" }), "</sst>"))},
 		specimen{name: "strings through a file", data: with(partStrings,
-			around(stringStart, numbered(250_000, func(i int) string { return "<si><t>" + mixed(i) + "</t></si>" }), "</sst>"))},
+			around(stringStart, numbered(165_000, func(i int) string { return "<si><t>" + mixed(i) + "</t></si>" }), "</sst>"))},
 		specimen{name: "styles", exit: 2, code: reader.CodeExcelTooLarge, data: with(partStyles,
 			around(`<styleSheet><numFmts>`, numbered(400_000, func(i int) string { return `<numFmt numFmtId="` + mixed(i) + `" formatCode="0"/>` }), "</numFmts></styleSheet>"))},
 		specimen{name: "sheets", exit: 2, code: reader.CodeExcelTooLarge, data: with(partWorkbook,
@@ -232,10 +232,10 @@ func cellReferences() []specimen {
 	}
 	return workbooks(append(all,
 		specimen{name: "last column", data: cell("XFD2"), exit: 1, code: "structure"},
-		specimen{name: "10^6 columns", exit: 2, code: reader.CodeColumns, data: with(partSheet,
-			around(sheetStart+headRow+`<row r="2">`, numbered(1_000_000, func(i int) string { return "<c><v>" + mixed(i)[:4] + "</v></c>" }), `</row>`+sheetEnd))},
-		specimen{name: "rows backwards", data: sheet(headRow + strings.ReplaceAll(plainRow, "2", "9") + plainRow)},
-		specimen{name: "the same row twice", data: sheet(headRow + plainRow + plainRow)},
+		specimen{name: "400,000 columns", exit: 2, code: reader.CodeColumns, data: with(partSheet,
+			around(sheetStart+headRow+`<row r="2">`, numbered(400_000, func(i int) string { return "<c><v>" + mixed(i)[:4] + "</v></c>" }), `</row>`+sheetEnd))},
+		specimen{name: "rows backwards", data: sheet(headRow + strings.ReplaceAll(plainRow, `2"`, `9"`) + plainRow), exit: 1},
+		specimen{name: "the same row twice", data: sheet(headRow + plainRow + plainRow), exit: 1},
 		specimen{name: "10^5 times the same cell", exit: 2, code: reader.CodeColumns, data: with(partSheet,
 			around(sheetStart+headRow+`<row r="2">`, numbered(100_000, func(i int) string { return `<c r="A2"><v>` + mixed(i) + "</v></c>" }), `</row>`+sheetEnd))},
 	)...)

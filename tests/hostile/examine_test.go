@@ -95,7 +95,9 @@ func examine(t *testing.T, s specimen) usage {
 	if !s.summary {
 		args = append(args, "--json")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), maxTime)
+	// Other packages' tests may have most of the machine: what counts against the
+	// limit is the time the worker had, if that is less than what passed.
+	ctx, cancel := context.WithTimeout(t.Context(), 4*maxTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, worker, args...)
 	cmd.Dir = p.cwd
@@ -109,10 +111,11 @@ func examine(t *testing.T, s specimen) usage {
 		t.Fatal(err)
 	}
 	u.memory = peak(cmd.ProcessState)
+	u.took = min(u.took, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
 
 	switch exit := cmd.ProcessState.ExitCode(); {
-	case ctx.Err() != nil:
-		t.Errorf("not done after %v", maxTime)
+	case ctx.Err() != nil || u.took > maxTime:
+		t.Errorf("took %v, want at most %v", u.took, maxTime)
 	case exit != s.exit:
 		t.Errorf("exit %d, want %d", exit, s.exit)
 	}

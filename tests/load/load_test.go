@@ -24,12 +24,17 @@ import (
 // can only make it worse.
 const quietTries = 3
 
+// quietWait is how long all tests together may wait for a quiet machine.
+var quietWait = 100 * time.Second
+
 // awaitQuiet waits, for a while, until the machine has time for this test: other
 // packages' tests run beside it. It waits for short sleeps to end when they should.
 func awaitQuiet(t testing.TB) {
 	t.Helper()
 	const nap, late = time.Millisecond, 4 * time.Millisecond
-	for deadline := time.Now().Add(45 * time.Second); time.Now().Before(deadline); {
+	start := time.Now()
+	defer func() { quietWait -= time.Since(start) }()
+	for time.Since(start) < quietWait {
 		overslept := 0
 		for range 300 {
 			began := time.Now()
@@ -153,6 +158,17 @@ func (r rig) publish(t testing.TB, from, to int) {
 	}
 	if err := queue.PublishMany(t.Context(), r.js, rs, nil); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// publishEvenly publishes n requests, so many per second.
+func (r rig) publishEvenly(t testing.TB, n int, rate float64) {
+	t.Helper()
+	ticker := time.NewTicker(time.Duration(float64(time.Second) / rate))
+	defer ticker.Stop()
+	for i := range n {
+		<-ticker.C
+		r.publish(t, i, i+1)
 	}
 }
 

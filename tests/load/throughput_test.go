@@ -66,7 +66,7 @@ func ceiling(b *testing.B) float64 {
 // Sleeping executions leave the cores idle, so only the fleet's own overhead can
 // keep workers from scaling.
 func TestWorkersScale(t *testing.T) {
-	const takes, slots, perWorker = 50 * time.Millisecond, 2, 120
+	const takes, slots, perWorker = 200 * time.Millisecond, 2, 40
 	measure := func(workers int) float64 {
 		r := newRig(t)
 		n := perWorker * workers

@@ -48,9 +48,6 @@ func New(js jetstream.JetStream, kv jetstream.KeyValue, ttl time.Duration, owner
 	return &Locker{js: js, kv: kv, ttl: ttl, owner: owner}
 }
 
-// TTL is how long a lease outlives its last renewal.
-func (l *Locker) TTL() time.Duration { return l.ttl }
-
 // Acquire takes the lock on name, or returns a *HeldError.
 func (l *Locker) Acquire(ctx context.Context, name string) (*Lease, error) {
 	value := []byte(l.owner + " " + rand.Text())

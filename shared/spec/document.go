@@ -36,7 +36,8 @@ func readDocument(data []byte) (*yaml.Node, *fault.Error) {
 		return nil, fault.New(CodeTooLarge, "the configuration has %d bytes", len(data)).Expecting("at most %d", MaxBytes)
 	}
 	if i := invalidByte(data); i >= 0 {
-		line, column := lineColumn(string(data), i)
+		before := lines(string(data[:i]))
+		line, column := len(before), utf8.RuneCountInString(before[len(before)-1])+1
 		return nil, fault.New(CodeEncoding, "byte %d of the configuration (0x%02x) isn't part of UTF-8 text", i, data[i]).
 			Expecting("UTF-8").Advise("save the file again as UTF-8").At("", line, column)
 	}
@@ -96,7 +97,7 @@ func syntaxError(err error, data []byte) *fault.Error {
 			if parserError.MatchString(text) {
 				n++
 			}
-			line = min(max(n, 1), bytes.Count(data, []byte("\n"))+1)
+			line = min(max(n, 1), len(lines(string(data))))
 		}
 	}
 	return fault.New(CodeSyntax, "the YAML can't be read: %s", text).

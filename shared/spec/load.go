@@ -27,7 +27,7 @@ func Parse(file string, data []byte) (*Config, Issues) {
 	if err != nil {
 		return nil, Issues{{Error: err.At(file, err.Line, err.Column), Severity: Error}}
 	}
-	r := &reader{file: file, lines: strings.Split(string(data), "\n")}
+	r := &reader{file: file, lines: lines(string(data))}
 	config := r.config(root)
 	slices.SortStableFunc(r.issues, func(a, b Issue) int {
 		if a.Line != b.Line {

@@ -14,6 +14,40 @@ type position struct {
 	style        yaml.Style
 }
 
+// lines splits a file where YAML ends a line: also at a lone \r, as a spreadsheet
+// may write it, and at three characters of Unicode. The parser's lines are these.
+func lines(text string) []string {
+	var all []string
+	start := 0
+	for i := 0; i < len(text); i++ {
+		if size := lineEnd(text[i:]); size > 0 {
+			all = append(all, text[start:i])
+			start = i + size
+			i = start - 1
+		}
+	}
+	return append(all, text[start:])
+}
+
+// lineEnd returns the bytes of the line end that text begins with, 0 if it doesn't.
+func lineEnd(text string) int {
+	switch text[0] {
+	case '\n':
+		return 1
+	case '\r':
+		if strings.HasPrefix(text, "\r\n") {
+			return 2
+		}
+		return 1
+	case "\u0085"[0], "\u2028"[0]:
+		r, size := utf8.DecodeRuneInString(text)
+		if r == '\u0085' || r == '\u2028' || r == '\u2029' {
+			return size
+		}
+	}
+	return 0
+}
+
 // Position returns the 1-based line and column, in characters, of a place in the
 // rule's expression: of the expression's beginning when YAML spreads it over
 // several lines.

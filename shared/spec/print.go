@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,7 +24,7 @@ func Print(w io.Writer, source []byte, issues Issues, color bool) error {
 	if color {
 		p = colours
 	}
-	lines := bytes.Split(source, []byte("\n"))
+	lines := lines(string(source))
 	var b strings.Builder
 	for _, issue := range issues {
 		p.issue(&b, issue, lines)
@@ -34,7 +33,7 @@ func Print(w io.Writer, source []byte, issues Issues, color bool) error {
 	return err
 }
 
-func (p palette) issue(b *strings.Builder, issue Issue, lines [][]byte) {
+func (p palette) issue(b *strings.Builder, issue Issue, lines []string) {
 	tone := p.err
 	if issue.Severity == Warning {
 		tone = p.warning
@@ -45,7 +44,7 @@ func (p palette) issue(b *strings.Builder, issue Issue, lines [][]byte) {
 	}
 	fmt.Fprintf(b, "%s%s%s %s%s:%s %s [%s]\n", p.bold, place, p.reset, tone, issue.Severity, p.reset, printable(issue.Message), issue.Code)
 	if issue.Line >= 1 && issue.Line <= len(lines) {
-		line, caret := window(string(bytes.TrimSuffix(lines[issue.Line-1], []byte("\r"))), issue.Column)
+		line, caret := window(lines[issue.Line-1], issue.Column)
 		fmt.Fprintf(b, "  %s\n  %s%s^%s\n", line, strings.Repeat(" ", caret), p.caret, p.reset)
 	}
 	if issue.Expected != "" {

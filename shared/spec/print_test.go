@@ -92,3 +92,20 @@ func TestWriteJSONOfNothing(t *testing.T) {
 		t.Errorf("got %q, %v", b.String(), err)
 	}
 }
+
+// TestLinesAreThoseOfYAML: a lone \r ends a line for the parser, so it must for
+// whoever shows one.
+func TestLinesAreThoseOfYAML(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]string{"unix": "\n", "windows": "\r\n", "old mac": "\r", "mixed": "\r\n\r", "line separator": "\u2028"} {
+		source := []byte(strings.Join([]string{"sage_yaml: {}", "catalogs: {}", "packages: {}", "colour: red"}, end))
+		_, issues := spec.Parse("x.yaml", source)
+		var b bytes.Buffer
+		if err := spec.Print(&b, source, issues, false); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), "\n  colour: red\n  ^\n") {
+			t.Errorf("%s: the line of the unknown key isn't shown:\n%s", name, b.String())
+		}
+	}
+}

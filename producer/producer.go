@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/queue"
 	"github.com/sagefleet/sagefleet/shared/storage"
@@ -69,6 +70,7 @@ func (p *Producer) Submit(ctx context.Context, s Submission) (execution.Request,
 	if err != nil {
 		return r, err
 	}
+	failpoint.Hit(failpoint.RequestStored)
 	return r, queue.Publish(ctx, p.js, r)
 }
 
@@ -95,6 +97,7 @@ func (p *Producer) Store(ctx context.Context, s Submission) (execution.Request, 
 	if err := r.Validate(); err != nil {
 		return r, err
 	}
+	failpoint.Hit(failpoint.InputsStored)
 	return r, p.claim(ctx, r)
 }
 

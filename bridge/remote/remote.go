@@ -20,6 +20,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 )
 
@@ -88,12 +89,14 @@ func (e *Executor) invoke(ctx context.Context, payload []byte, expiry time.Time)
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { sent.Store(true) },
 	})
+	failpoint.Hit(failpoint.Invoking)
 	out, err := e.client.Invoke(traced, &lambda.InvokeInput{
 		FunctionName:   &e.cfg.Function,
 		InvocationType: types.InvocationTypeRequestResponse,
 		LogType:        types.LogTypeTail,
 		Payload:        payload,
 	})
+	failpoint.Hit(failpoint.Invoked)
 	return e.classify(out, err, sent.Load())
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/lock"
 	"github.com/sagefleet/sagefleet/shared/outcome"
@@ -99,6 +100,7 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 	if err := g.checkGeneration(ctx, k); err != nil {
 		return execution.Outcome{}, err
 	}
+	failpoint.Hit(failpoint.NoOutcome)
 	lease, err := g.locks.Acquire(ctx, k.Path())
 	if held, ok := errors.AsType[*lock.HeldError](err); ok {
 		return execution.Outcome{}, &execution.BusyError{For: held.Remaining, Err: err}
@@ -108,6 +110,7 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 	}
 	release := sync.OnceFunc(func() { g.release(ctx, lease) })
 	defer release()
+	failpoint.Hit(failpoint.Locked)
 	a.Token = lease.Token
 	r, revision, err := g.begin(ctx, &a)
 	if ended, ok := errors.AsType[*endedError](err); ok {
@@ -116,6 +119,7 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 	if err != nil {
 		return execution.Outcome{}, err
 	}
+	failpoint.Hit(failpoint.Recorded)
 	started := g.tell(execution.EventStarted, r, "", nil)
 	if cause := g.spent(r); cause != nil {
 		return g.bury(ctx, a, r, revision, cause)
@@ -154,6 +158,7 @@ func (g *Guard) release(ctx context.Context, lease *lock.Lease) {
 	if err := lease.Release(ctx); err != nil && !errors.Is(err, lock.ErrLost) {
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("lock left to expire")
 	}
+	failpoint.Hit(failpoint.Unlocked)
 }
 
 // checkGeneration refuses a generation above 1 unless the one before is DEAD:

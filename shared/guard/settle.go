@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/state"
 )
@@ -72,6 +73,7 @@ func (g *Guard) fail(ctx context.Context, a execution.Attempt, r state.Record, r
 	if err != nil {
 		return execution.Outcome{}, busy(err)
 	}
+	failpoint.Hit(failpoint.RetryRecorded)
 	if exhausted := g.spent(r); exhausted != nil {
 		return g.bury(ctx, a, r, revision, exhausted)
 	}
@@ -82,6 +84,7 @@ func (g *Guard) fail(ctx context.Context, a execution.Attempt, r state.Record, r
 	if err := g.tell(execution.EventRetry, r, r.Reason, usage)(ctx); err != nil {
 		return execution.Outcome{}, busy(err)
 	}
+	failpoint.Hit(failpoint.RetryTold)
 	return execution.Outcome{}, &execution.RetryError{Number: r.Failures, Err: cause}
 }
 
@@ -116,14 +119,17 @@ func (g *Guard) settle(ctx context.Context, a execution.Attempt, r state.Record,
 	}
 	// Told again, the same event is stored once: its id is made of what happened.
 	stored := g.tell(o.Kind.EventKind(), r, r.Reason, r.Usage)
+	failpoint.Hit(failpoint.EventSent)
 	if !recorded {
 		if _, err := g.states.Save(ctx, r, revision); err != nil && !errors.Is(err, state.ErrStale) {
 			return execution.Outcome{}, busy(err)
 		}
 	}
+	failpoint.Hit(failpoint.Ended)
 	if err := stored(ctx); err != nil {
 		return execution.Outcome{}, busy(err)
 	}
+	failpoint.Hit(failpoint.EventStored)
 	if o.RequestDigest != a.Request.Digest() {
 		return execution.Outcome{}, execution.Conflict(o.Key)
 	}

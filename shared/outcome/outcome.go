@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/storage"
 )
@@ -158,6 +159,7 @@ func (s *Store) Commit(ctx context.Context, o execution.Outcome, files []Data) (
 	if o.Files, files, err = s.place(ctx, o, files); err != nil {
 		return execution.Outcome{}, err
 	}
+	failpoint.Hit(failpoint.Committing)
 	object, err := encode(o, files)
 	if err != nil {
 		return execution.Outcome{}, fmt.Errorf("commit %s: %w", o.Key, err)
@@ -165,12 +167,16 @@ func (s *Store) Commit(ctx context.Context, o execution.Outcome, files []Data) (
 	for wait := 20 * time.Millisecond; ; wait *= 2 {
 		created := s.objects.Create(ctx, Path(o.Key), object)
 		if created == nil {
+			created = failpoint.Err(failpoint.Committed)
+		}
+		if created == nil {
 			return o, nil
 		}
 		// The reply may have been lost after the write: what stands there decides,
 		// whatever was answered. Also when it was "exists": it may exist by our hand.
 		stands, err := s.Read(ctx, o.Key)
 		if err == nil {
+			failpoint.Hit(failpoint.ReadBack)
 			return stands, nil
 		}
 		if !errors.Is(err, ErrNone) {
@@ -205,6 +211,7 @@ func (s *Store) place(ctx context.Context, o execution.Outcome, files []Data) ([
 		if _, err := s.objects.Put(ctx, entry.Key, bytes.NewReader(f.Bytes)); err != nil {
 			return nil, nil, fmt.Errorf("store %q of %s: %w", f.Name, o.Key, err)
 		}
+		failpoint.Hit(failpoint.OutputPut)
 		beside = append(beside, entry)
 	}
 	return append(manifest, beside...), inside, nil

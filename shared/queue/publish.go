@@ -11,6 +11,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
@@ -31,6 +32,7 @@ func Publish(ctx context.Context, js jetstream.JetStream, r execution.Request) e
 	if err == nil && ack.Duplicate {
 		err = publishAgain(ctx, js, msg)
 	}
+	failpoint.Hit(failpoint.Published)
 	return publishFault(r.Key(), err)
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
@@ -28,6 +29,7 @@ func (c *Consumer) handle(ctx context.Context, msg jetstream.Msg, next execution
 	ctx = log.WithContext(ctx)
 	var o execution.Outcome
 	if err == nil {
+		failpoint.Hit(failpoint.Received)
 		o, err = next.Execute(ctx, m.attempt)
 	}
 	if err := c.settle(ctx, m, o, err); err != nil {
@@ -51,10 +53,10 @@ func (c *Consumer) settle(ctx context.Context, m message, o execution.Outcome, e
 		if err := c.deadLetter(ctx, m, bus.SubjectDead(o.Key), o.Key.String(), o.Number, o.Fault); err != nil {
 			return err
 		}
-		return m.DoubleAck(ctx)
+		return m.ack(ctx)
 	case err == nil:
 		log.Info().Str("executor", o.Executor).Str("attempt", o.Attempt).Msg("execution " + strings.ToLower(string(o.Kind)))
-		return m.DoubleAck(ctx)
+		return m.ack(ctx)
 	case isBusy:
 		log.Debug().Err(err).Msg("execution busy")
 		return m.NakWithDelay(max(busy.For, 10*time.Millisecond))
@@ -63,7 +65,8 @@ func (c *Consumer) settle(ctx context.Context, m message, o execution.Outcome, e
 		if err := c.retryLater(ctx, m, retry.Number); err != nil {
 			return err
 		}
-		return m.DoubleAck(ctx)
+		failpoint.Hit(failpoint.RetryScheduled)
+		return m.ack(ctx)
 	case fault.IsPermanent(err):
 		what := fault.Describe(err)
 		log.Error().Str("code", string(what.Code)).Str("reason", what.Error()).Msg("message refused")
@@ -72,7 +75,7 @@ func (c *Consumer) settle(ctx context.Context, m message, o execution.Outcome, e
 		if err := c.deadLetter(ctx, m, subject, id, 0, what); err != nil {
 			return err
 		}
-		return m.DoubleAck(ctx)
+		return m.ack(ctx)
 	case drained:
 		log.Info().Msg("execution handed back")
 		return m.Nak()
@@ -80,6 +83,14 @@ func (c *Consumer) settle(ctx context.Context, m message, o execution.Outcome, e
 		log.Warn().Err(err).Msg("execution interrupted")
 		return m.NakWithDelay(c.backoff(m.attempt.Deliveries))
 	}
+}
+
+// ack lets go of m, now that something durable has taken its place.
+func (m message) ack(ctx context.Context) error {
+	failpoint.Hit(failpoint.Acking)
+	err := m.DoubleAck(ctx)
+	failpoint.Hit(failpoint.Acked)
+	return err
 }
 
 // retryLater schedules the next attempt after failures failed ones.
@@ -133,6 +144,7 @@ func (c *Consumer) tryMove(ctx context.Context, msg jetstream.Msg) error {
 	if err != nil {
 		return c.settle(ctx, m, execution.Outcome{}, err)
 	}
+	failpoint.Hit(failpoint.Due)
 	k := m.request.Key()
 	subject := bus.SubjectExec(k.Mailbox, k.ID)
 	if msg.Headers().Get(headerLocal) != "" {
@@ -147,11 +159,13 @@ func (c *Consumer) tryMove(ctx context.Context, msg jetstream.Msg) error {
 	if _, err := c.js.PublishMsg(ctx, m.copyOf(subject), opts...); err != nil {
 		return fmt.Errorf("requeue %s: %w", k, err)
 	}
-	return msg.DoubleAck(ctx)
+	failpoint.Hit(failpoint.Moved)
+	return m.ack(ctx)
 }
 
 // deadLetter stores the message as it came, with why, and waits for the server.
 func (c *Consumer) deadLetter(ctx context.Context, m message, subject, id string, attempts int, cause *fault.Error) error {
+	failpoint.Hit(failpoint.Burying)
 	letter := nats.NewMsg(subject)
 	letter.Data = m.Data()
 	for name, value := range map[string]string{
@@ -165,6 +179,7 @@ func (c *Consumer) deadLetter(ctx context.Context, m message, subject, id string
 	if _, err := c.js.PublishMsg(ctx, letter, jetstream.WithMsgID(id)); err != nil {
 		return fmt.Errorf("dead letter %s: %w", subject, err)
 	}
+	failpoint.Hit(failpoint.Buried)
 	return nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"path"
 	"sync"
 	"syscall"
+
+	"github.com/sagefleet/sagefleet/shared/failpoint"
 )
 
 func (d *dir) Put(ctx context.Context, key string, r io.Reader) (Info, error) {
@@ -84,11 +86,13 @@ func (d *dir) publish(key string, data io.Reader, name func(r *os.Root, from, to
 		_ = parent.Remove(temp) // a leftover is harmless
 		return err
 	}
+	failpoint.Hit(failpoint.FileWritten)
 	err = name(parent, temp, path.Base(key))
 	_ = parent.Remove(temp) // gone already after a rename
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
+	failpoint.Hit(failpoint.FileLinked)
 	return errors.Join(err, syncDir(parent))
 }
 

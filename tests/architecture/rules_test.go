@@ -20,7 +20,7 @@ var (
 	// layers are the packages of shared, from the bottom up. Each imports only
 	// packages of rows above its own, and the first two nothing foreign.
 	layers = [][]string{
-		{"fault"},
+		{"fault", "failpoint"},
 		{"execution"},
 		{"settings"},
 		{"lock", "state", "bus", "storage", "event", "spec"},

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/settings"
@@ -94,6 +95,7 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 		}
 	}()
 	files, err := e.work(ctx, a.Request, scratch, &o)
+	failpoint.Hit(failpoint.Worked)
 	if ctx.Err() != nil {
 		return execution.Outcome{}, context.Cause(ctx)
 	}
@@ -121,6 +123,9 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 
 // work fetches and processes, filling in what o says of the input and the result.
 func (e *Executor) work(ctx context.Context, r execution.Request, scratch string, o *execution.Outcome) ([]outcome.Data, error) {
+	if err := failpoint.Err(failpoint.Working); err != nil {
+		return nil, err
+	}
 	config, err := e.config(ctx, r)
 	if err != nil {
 		return nil, err

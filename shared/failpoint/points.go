@@ -1,0 +1,46 @@
+// Package failpoint lets a test end, stop, delay or fail a process of the fleet at
+// one step of the protocol.
+//
+// A program contains it only when it is built with the tag failpoints; otherwise
+// every call is an empty function that the compiler leaves out.
+package failpoint
+
+// Point is one step of the protocol.
+type Point string
+
+// The points, in the order in which an execution passes them. A program that is
+// killed at one has done what it says, and nothing after that.
+const (
+	InputsStored  Point = "submit.inputs"    // the inputs are stored, the id is not claimed
+	RequestStored Point = "submit.request"   // request.json is stored, nothing is published
+	Published     Point = "submit.published" // the server has accepted the request, its sender doesn't know
+
+	Received    Point = "received"       // a message was delivered and read
+	NoOutcome   Point = "outcome.none"   // no OUTCOME stands
+	Locked      Point = "lock.acquired"  // the lock is held, the record says nothing of it
+	Recorded    Point = "record.running" // the record says RUNNING
+	Invoking    Point = "invoke.before"  // a Lambda is about to be asked
+	Invoked     Point = "invoke.after"   // it has answered
+	Working     Point = "work.before"    // the executor begins; may fail
+	Worked      Point = "work.after"     // the results are made, none is stored
+	OutputPut   Point = "output.stored"  // a large result is stored beside OUTCOME
+	Committing  Point = "commit.before"  // everything is stored but OUTCOME
+	FileWritten Point = "create.written" // a directory's object is written and synced, without a name
+	FileLinked  Point = "create.linked"  // it has its name, and the directory isn't synced
+	Committed   Point = "commit.after"   // OUTCOME is created; may fail, as if the answer were lost
+	ReadBack    Point = "commit.read"    // what stands was read back after an uncertain answer
+	Unlocked    Point = "lock.released"  // the lock is released
+	EventSent   Point = "event.sent"     // the end is told, the server has not answered
+	Ended       Point = "record.ended"   // the record says how it ended
+	EventStored Point = "event.stored"   // the server has the event of the end
+	Burying     Point = "dead.before"    // OUTCOME is DEAD, there is no dead letter
+	Buried      Point = "dead.stored"    // the dead letter is stored
+	Acking      Point = "ack.before"     // all is done but the acknowledgement
+	Acked       Point = "ack.after"      // the message is gone
+
+	RetryRecorded  Point = "retry.recorded"  // a failed attempt is charged
+	RetryTold      Point = "retry.told"      // its event is stored
+	RetryScheduled Point = "retry.scheduled" // the next attempt waits in LATER, the message is not acknowledged
+	Due            Point = "move.before"     // a retry's time has come
+	Moved          Point = "move.published"  // it is back on the queue, and still in LATER
+)

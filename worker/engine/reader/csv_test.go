@@ -105,6 +105,10 @@ func TestCSV(t *testing.T) {
 			rows: []row{{2, []string{"Peña"}}},
 		},
 		"header only": {text: "a,b\n", dialect: reader.Dialect{Header: true}, first: []string{"a", "b"}},
+		"a second carriage return is a character": {
+			text: " \n\r\r\n\r\r", first: []string{"\r"},
+			rows: []row{{2, []string{"\r"}}, {3, []string{"\r"}}},
+		},
 		"empty":       {text: "", first: nil},
 		"only blanks": {text: "\n \r\n\n", dialect: reader.Dialect{Header: true}, first: nil},
 	}

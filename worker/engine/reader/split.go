@@ -70,8 +70,9 @@ func quotedEnd(data []byte) int {
 	}
 }
 
-// blank reports whether a line has nothing but spaces: such a line is no row.
+// blank reports whether a line has nothing but spaces: such a line is no row. It
+// must say what the scanner's blankLine does, to which a second \r is a character.
 func blank(line []byte, delimiter byte) bool {
-	line = bytes.TrimRight(line, "\r\n")
+	line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte{'\n'}), []byte{'\r'})
 	return len(line) == 0 || delimiter != ' ' && len(bytes.Trim(line, " ")) == 0
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/intake"
 	"github.com/sagefleet/sagefleet/shared/queue"
 	"github.com/sagefleet/sagefleet/shared/storage"
 )
@@ -58,9 +59,6 @@ func New(js jetstream.JetStream, objects storage.Store) *Producer {
 func NewID() string {
 	return time.Now().UTC().Format("20060102T150405") + "-" + strings.ToLower(rand.Text()[:10])
 }
-
-// InputPrefix is where the inputs of an execution are stored.
-func InputPrefix(mailbox, id string) string { return path.Join("inputs", mailbox, id) }
 
 // Submit stores the files of s and publishes the request. When it returns nil the
 // execution is accepted. Repeating it with the same id and content is harmless;
@@ -120,7 +118,7 @@ func (p *Producer) storeFile(ctx context.Context, r execution.Request, f File) (
 	if err != nil {
 		return in, err
 	}
-	key := path.Join(InputPrefix(r.Mailbox, r.ID), sum)
+	key := path.Join(intake.Prefix(r.Mailbox, r.ID), sum)
 	in.URI, in.SHA256, in.Size = storage.Join(p.objects.URL(), key), sum, &size
 	if info, err := p.objects.Stat(ctx, key); err == nil && info.Size == size {
 		return in, p.objects.Sync(ctx, key) // an earlier try got this far
@@ -161,12 +159,12 @@ func (p *Producer) claim(ctx context.Context, r execution.Request) error {
 	if err != nil {
 		return err
 	}
-	key := requestKey(r.Mailbox, r.ID)
+	key := intake.RequestKey(r.Mailbox, r.ID)
 	created := p.objects.Create(ctx, key, data)
 	if created == nil {
 		return nil
 	}
-	stored, err := ReadRequest(ctx, p.objects, r.Mailbox, r.ID)
+	stored, err := intake.Request(ctx, p.objects, r.Mailbox, r.ID)
 	switch {
 	case err != nil:
 		return fmt.Errorf("store the request: %w", errors.Join(created, err))
@@ -174,21 +172,4 @@ func (p *Producer) claim(ctx context.Context, r execution.Request) error {
 		return execution.Conflict(r.Key())
 	}
 	return p.objects.Sync(ctx, key)
-}
-
-func requestKey(mailbox, id string) string {
-	return path.Join(InputPrefix(mailbox, id), "request.json")
-}
-
-// ReadRequest returns the request that was stored by Submit, or an error that
-// wraps storage.ErrNotFound when it was published by other means.
-func ReadRequest(ctx context.Context, objects storage.Store, mailbox, id string) (execution.Request, error) {
-	var r execution.Request
-	body, err := objects.Get(ctx, requestKey(mailbox, id))
-	if err != nil {
-		return r, err
-	}
-	defer func() { _ = body.Close() }()
-	err = json.NewDecoder(body).Decode(&r)
-	return r, err
 }

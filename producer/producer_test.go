@@ -11,6 +11,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/intake"
 )
 
 func published(t *testing.T, js jetstream.JetStream) uint64 {
@@ -38,7 +39,7 @@ func TestSubmitAgainIsHarmless(t *testing.T) {
 		t.Errorf("%d messages, %s with digest %s and %s with digest %s", published(t, f.js),
 			first.Key(), first.Digest(), second.Key(), second.Digest())
 	}
-	stored, err := producer.ReadRequest(t.Context(), f.objects, "m", "e1")
+	stored, err := intake.Request(t.Context(), f.objects, "m", "e1")
 	if err != nil || stored.Digest() != first.Digest() {
 		t.Errorf("stored %+v: %v", stored, err)
 	}

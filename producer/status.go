@@ -3,16 +3,16 @@ package producer
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/intake"
 	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/queue"
 	"github.com/sagefleet/sagefleet/shared/state"
 	"github.com/sagefleet/sagefleet/shared/storage"
 )
@@ -101,8 +101,8 @@ func (t *Tracker) underWay(ctx context.Context, k execution.Key) (s Status, foun
 	if err != nil || revision > 0 {
 		return recorded(r), true, err
 	}
-	at, found, err := t.queued(ctx, k)
-	return Status{Key: k, State: execution.Accepted, Enqueued: at}, found, err
+	waiting, found, err := queue.Find(ctx, t.js, k)
+	return Status{Key: k, State: execution.Accepted, Enqueued: waiting.Stored}, found, err
 }
 
 // recorded is the status of a record.
@@ -121,37 +121,9 @@ func recorded(r state.Record) Status {
 	return s
 }
 
-// queued reports whether a message of k is in a stream, and since when. A request
-// that was published without an id has no subject of its own: it is found only
-// once it has a record.
-func (t *Tracker) queued(ctx context.Context, k execution.Key) (at time.Time, found bool, err error) {
-	for _, place := range []struct{ stream, subject string }{
-		{bus.StreamExecutions, bus.SubjectExec(k.Mailbox, k.ID)},
-		{bus.StreamLater, bus.SubjectLater(k.Mailbox, k.ID)},
-		{bus.StreamLater, bus.SubjectDue(k.Mailbox, k.ID)},
-	} {
-		stream, err := t.js.Stream(ctx, place.stream)
-		if err != nil {
-			return time.Time{}, false, fmt.Errorf("stream %s: %w", place.stream, err)
-		}
-		msg, err := stream.GetLastMsgForSubject(ctx, place.subject)
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			continue
-		}
-		if err != nil {
-			return time.Time{}, false, fmt.Errorf("look for %s: %w", place.subject, err)
-		}
-		r, err := execution.Decode(msg.Data, execution.Origin{Mailbox: k.Mailbox, ID: k.ID, Stream: place.stream, Sequence: msg.Sequence, Time: msg.Time})
-		if err == nil && r.Key() == k { // another generation's message, or one that will be refused, is not k
-			return msg.Time, true, nil
-		}
-	}
-	return time.Time{}, false, nil
-}
-
 // unknown says what is wrong with an execution that is nowhere.
 func (t *Tracker) unknown(ctx context.Context, mailbox, id string) error {
-	_, err := ReadRequest(ctx, t.objects, mailbox, id)
+	_, err := intake.Request(ctx, t.objects, mailbox, id)
 	switch {
 	case err == nil:
 		return fault.New(CodeNotPublished, "execution %s of mailbox %s is stored but not on the queue", id, mailbox).

@@ -103,30 +103,11 @@ func (g *Guard) answer(ctx context.Context, a execution.Attempt, o execution.Out
 func (g *Guard) settle(ctx context.Context, a execution.Attempt, r state.Record, revision uint64, o execution.Outcome) (execution.Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	recorded := r.State.Terminal()
-	enqueued := o.Enqueued
-	if enqueued.IsZero() {
-		enqueued = a.Enqueued
+	ended := o
+	if ended.Enqueued.IsZero() {
+		ended.Enqueued = a.Enqueued
 	}
-	r.State, r.RequestDigest, r.Attempt, r.Summary = o.Kind.Terminal(), o.RequestDigest, o.Attempt, o.Summary
-	r.Executor, r.Host, r.Enqueued, r.Started, r.Updated = o.Executor, o.Host, enqueued, o.Started, time.Now().UTC()
-	r.Code, r.Reason = "", ""
-	if o.Fault != nil {
-		r.Code, r.Reason = string(o.Fault.Code), o.Fault.Error()
-	}
-	if o.Usage != nil {
-		r.Usage = o.Usage
-	}
-	// Told again, the same event is stored once: its id is made of what happened.
-	stored := g.tell(o.Kind.EventKind(), r, r.Reason, r.Usage)
-	failpoint.Hit(failpoint.EventSent)
-	if !recorded {
-		if _, err := g.states.Save(ctx, r, revision); err != nil && !errors.Is(err, state.ErrStale) {
-			return execution.Outcome{}, busy(err)
-		}
-	}
-	failpoint.Hit(failpoint.Ended)
-	if err := stored(ctx); err != nil {
+	if err := NewEnding(g.states, g.events, g.who.Host).Settle(ctx, r, revision, ended); err != nil {
 		return execution.Outcome{}, busy(err)
 	}
 	failpoint.Hit(failpoint.EventStored)
@@ -137,11 +118,5 @@ func (g *Guard) settle(ctx context.Context, a execution.Attempt, r state.Record,
 }
 
 func (g *Guard) tell(kind string, r state.Record, reason string, usage *execution.Usage) func(context.Context) error {
-	data := execution.EventData{Key: r.Key, State: r.State, Attempt: r.Attempt, Number: r.Failures + 1, Token: r.Token,
-		Executor: r.Executor, Reason: reason, Code: r.Code, Summary: r.Summary, Usage: usage,
-		Enqueued: r.Enqueued, Started: r.Started}
-	if r.State.Terminal() {
-		data.Finished = r.Updated
-	}
-	return g.events.Publish(kind, execution.NewEvent(kind, g.who.Host, r.Updated, data))
+	return g.events.Publish(kind, execution.NewEvent(kind, g.who.Host, r.Updated, transition(r, reason, usage)))
 }

@@ -24,7 +24,7 @@ var (
 		{"execution"},
 		{"settings"},
 		{"lock", "state", "bus", "storage", "event", "spec"},
-		{"outcome"},
+		{"outcome", "intake"},
 		{"guard", "queue", "history"},
 	}
 	wordLayers = 2

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/intake"
 )
 
 func TestAnExecutionFromSubmissionToItsFiles(t *testing.T) {
@@ -109,7 +110,7 @@ func TestSubmitPrintsWhatItStored(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.stdout), &a); err != nil {
 		t.Fatal(err)
 	}
-	request, err := producer.ReadRequest(t.Context(), f.objects, a.Mailbox, a.ID)
+	request, err := intake.Request(t.Context(), f.objects, a.Mailbox, a.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,47 @@
+// Package intake knows what an accepted submission leaves in storage: its files,
+// and the request itself for whoever has to publish it again.
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"path"
+	"strings"
+
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/storage"
+)
+
+// Root is the prefix of every input in storage.
+const Root = "inputs/"
+
+const requestName = "request.json"
+
+// Prefix is where the inputs of an execution are stored.
+func Prefix(mailbox, id string) string { return path.Join(Root, mailbox, id) }
+
+// RequestKey is the storage key of an execution's request.
+func RequestKey(mailbox, id string) string { return path.Join(Prefix(mailbox, id), requestName) }
+
+// Parse reads whose input a storage key is, and whether it is the request. Files
+// that people put under a mailbox by themselves are nobody's.
+func Parse(key string) (mailbox, id string, isRequest, ok bool) {
+	parts := strings.Split(key, "/")
+	if len(parts) != 4 || parts[0]+"/" != Root || execution.ValidateMailbox(parts[1]) != nil || execution.ValidateID(parts[2]) != nil {
+		return "", "", false, false
+	}
+	return parts[1], parts[2], parts[3] == requestName, true
+}
+
+// Request returns the request that a submission stored, or an error that wraps
+// storage.ErrNotFound when it was published by other means.
+func Request(ctx context.Context, objects storage.Store, mailbox, id string) (execution.Request, error) {
+	var r execution.Request
+	body, err := objects.Get(ctx, RequestKey(mailbox, id))
+	if err != nil {
+		return r, err
+	}
+	defer func() { _ = body.Close() }()
+	err = json.NewDecoder(body).Decode(&r)
+	return r, err
+}

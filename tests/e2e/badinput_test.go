@@ -16,6 +16,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/spec"
 	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/tests/process"
 	"github.com/sagefleet/sagefleet/worker/executor"
 )
 
@@ -45,7 +46,7 @@ func TestBadInput(t *testing.T) {
 		t.Run(name, func(t *testing.T) { run(t, f, fmt.Sprintf("casilla-%d", n)) })
 	}
 	f.settled(t, 10*time.Second)
-	if !worker.running() {
+	if !worker.Running() {
 		t.Errorf("%s ended", worker)
 	}
 }
@@ -153,7 +154,7 @@ func missingInput(t *testing.T, f *fleet, mailbox string) {
 		t.Errorf("the dead letter says %s", got)
 	}
 	var starts, retries, ends int
-	until(5*time.Second, func() bool {
+	process.Until(5*time.Second, func() bool {
 		starts, retries, ends = events.life(o.Key)
 		return ends > 0
 	})
@@ -249,11 +250,11 @@ func TestStorageDown(t *testing.T) {
 	store.down.Store(true)
 	f.publish(t, "pedidos", encode(t, r))
 	const tries = 5 // more than the SDK makes of one call
-	eventually(t, 20*time.Second, "the worker asks the store again and again", func() bool { return store.refused.Load() >= tries })
+	process.Eventually(t, 20*time.Second, "the worker asks the store again and again", func() bool { return store.refused.Load() >= tries })
 	if b := f.backlog(t); b.Waiting+uint64(b.InFlight)+b.Later != 1 || b.Dead != 0 {
 		t.Errorf("backlog %+v, want the one message still there and no dead letter", b)
 	}
-	if !worker.running() {
+	if !worker.Running() {
 		t.Fatalf("%s ended", worker)
 	}
 	store.down.Store(false)

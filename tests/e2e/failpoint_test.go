@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"github.com/sagefleet/sagefleet/shared/failpoint"
+	"github.com/sagefleet/sagefleet/tests/process"
 )
 
 // Points that the compiler leaves out leave no name behind.
 func TestProgramsHoldNoFailpoints(t *testing.T) {
-	dependOnSources(t)
+	process.DependOnSources(t)
 	for _, name := range []string{"worker", "bridge", "lambda"} {
 		program, err := os.ReadFile(filepath.Join(binaries, name))
 		if err != nil {

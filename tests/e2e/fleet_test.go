@@ -20,6 +20,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/queue"
 	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/tests/process"
 )
 
 // fleet is a provisioned server, a store, and what the processes are told of them.
@@ -37,8 +38,8 @@ type fleet struct {
 // is told.
 func newFleet(t testing.TB, storageURL string, vars map[string]string) *fleet {
 	t.Helper()
-	s := startServer(t, t.TempDir(), anyPort)
-	f := prepareFleet(t, s.url, storageURL, vars)
+	s := process.StartServer(t, binaries, t.TempDir(), process.AnyPort)
+	f := prepareFleet(t, s.URL, storageURL, vars)
 	f.join(t, s)
 	return f
 }
@@ -46,9 +47,9 @@ func newFleet(t testing.TB, storageURL string, vars map[string]string) *fleet {
 // prepareFleet returns a fleet without a server.
 func prepareFleet(t testing.TB, natsURL, storageURL string, vars map[string]string) *fleet {
 	t.Helper()
-	dependOnSources(t)
+	process.DependOnSources(t)
 	f := &fleet{vars: map[string]string{"NATS_URL": natsURL, "STORAGE_URL": storageURL, "SCRATCH_DIR": t.TempDir()}}
-	maps.Copy(f.vars, awsVariables)
+	maps.Copy(f.vars, process.AWSVariables)
 	maps.Copy(f.vars, vars)
 	var err error
 	if f.cfg, err = env.ParseAsWithOptions[bus.Config](env.Options{Environment: f.vars}); err != nil {
@@ -62,9 +63,9 @@ func prepareFleet(t testing.TB, natsURL, storageURL string, vars map[string]stri
 }
 
 // join connects to s and provisions it.
-func (f *fleet) join(t testing.TB, s server) {
+func (f *fleet) join(t testing.TB, s process.Server) {
 	t.Helper()
-	f.nc, f.js = s.connect(t, f.cfg)
+	f.nc, f.js = s.Connect(t, f.cfg)
 	if err := bus.Provision(t.Context(), f.js, f.cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -79,14 +80,14 @@ func (f *fleet) with(more map[string]string) map[string]string {
 }
 
 // startWorker starts a worker and waits until it takes executions.
-func (f *fleet) startWorker(t testing.TB) *process {
+func (f *fleet) startWorker(t testing.TB) *process.Process {
 	t.Helper()
 	return f.startService(t, "worker", "worker takes executions", nil)
 }
 
 // startBridge starts a bridge that forwards to service, at most as much as it can
 // run, and waits until it watches the backlog.
-func (f *fleet) startBridge(t testing.TB, service *lambdalocal.Service) *process {
+func (f *fleet) startBridge(t testing.TB, service *lambdalocal.Service) *process.Process {
 	t.Helper()
 	return f.startService(t, "bridge", "bridge watches the backlog", map[string]string{
 		"LAMBDA_FUNCTION": function, "LAMBDA_ENDPOINT": service.URL(), "LAMBDA_TIMEOUT": lambdaTimeout.String(),
@@ -95,14 +96,14 @@ func (f *fleet) startBridge(t testing.TB, service *lambdalocal.Service) *process
 	})
 }
 
-func (f *fleet) startService(t testing.TB, name, sign string, vars map[string]string) *process {
+func (f *fleet) startService(t testing.TB, name, sign string, vars map[string]string) *process.Process {
 	t.Helper()
 	p := start(t, name, f.with(vars))
-	eventually(t, 20*time.Second, p.String()+" says: "+sign, func() bool {
-		if !p.running() {
+	process.Eventually(t, 20*time.Second, p.String()+" says: "+sign, func() bool {
+		if !p.Running() {
 			t.Fatalf("%s ended", p)
 		}
-		return len(p.logged(sign)) > 0
+		return len(p.Logged(sign)) > 0
 	})
 	return p
 }
@@ -117,7 +118,7 @@ const (
 // binary, until the test ends.
 func (f *fleet) startLambda(t testing.TB) *lambdalocal.Service {
 	t.Helper()
-	logs := &output{}
+	logs := &process.Output{}
 	cfg := lambdalocal.Config{Function: function, Command: []string{filepath.Join(binaries, "lambda")},
 		Concurrency: lambdaConcurrency, Timeout: lambdaTimeout, Logs: logs}
 	for name, value := range f.vars {
@@ -136,7 +137,7 @@ func (f *fleet) startLambda(t testing.TB) *lambdalocal.Service {
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Logf("the Lambda wrote:\n%s", logs.tail(16<<10))
+			t.Logf("the Lambda wrote:\n%s", logs.Tail(16<<10))
 		}
 	})
 	return service
@@ -146,7 +147,7 @@ func (f *fleet) startLambda(t testing.TB) *lambdalocal.Service {
 func (f *fleet) outcome(t testing.TB, mailbox, id string) execution.Outcome {
 	t.Helper()
 	var o execution.Outcome
-	eventually(t, 20*time.Second, "the outcome of "+mailbox+"/"+id, func() bool {
+	process.Eventually(t, 20*time.Second, "the outcome of "+mailbox+"/"+id, func() bool {
 		var err error
 		o, err = f.outcomes.Read(t.Context(), execution.Key{Mailbox: mailbox, ID: id, Generation: 1})
 		if err != nil && !errors.Is(err, outcome.ErrNone) {
@@ -170,7 +171,7 @@ func (f *fleet) backlog(t testing.TB) queue.Backlog {
 // settled waits until every message of the queue has been acknowledged.
 func (f *fleet) settled(t testing.TB, within time.Duration) {
 	t.Helper()
-	eventually(t, within, "nothing waits and nothing is in flight", func() bool {
+	process.Eventually(t, within, "nothing waits and nothing is in flight", func() bool {
 		b := f.backlog(t)
 		return b.Waiting == 0 && b.InFlight == 0 && b.Local == 0 && b.Later == 0
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/tests/process"
 )
 
 // TestRawPublish publishes what anyone can with `nats pub`: the founding
@@ -27,7 +28,7 @@ func TestRawPublish(t *testing.T) {
 	f.publish(t, mailbox, encode(t, r)) // nothing says that it is the same request
 
 	events := f.follow(t)
-	eventually(t, 20*time.Second, "both messages are executed", func() bool { return events.ended() == 2 })
+	process.Eventually(t, 20*time.Second, "both messages are executed", func() bool { return events.ended() == 2 })
 	f.settled(t, 10*time.Second)
 	derived := regexp.MustCompile(fmt.Sprintf(`^%s-[12]-[0-9a-f]+$`, strings.ToLower(bus.StreamExecutions)))
 	n := 0

@@ -9,49 +9,50 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/tests/process"
 )
 
 // TestServerComesLater starts services before their server: they wait, say so, and
 // work as soon as they can.
 func TestServerComesLater(t *testing.T) {
 	dir, storageURL := t.TempDir(), directory(t)
-	first := startServer(t, dir, anyPort)
-	prepareFleet(t, first.url, storageURL, nil).join(t, first) // so that the streams are there when the server is back
-	first.stop(t)
+	first := process.StartServer(t, binaries, dir, process.AnyPort)
+	prepareFleet(t, first.URL, storageURL, nil).join(t, first) // so that the streams are there when the server is back
+	first.Stop(t)
 
-	port, release := closedPort(t)
+	port, release := process.ClosedPort(t)
 	f := prepareFleet(t, fmt.Sprintf("nats://127.0.0.1:%d", port), storageURL, nil)
 	worker := start(t, "worker", f.vars)
 	bridge := start(t, "bridge", f.with(map[string]string{"LAMBDA_FUNCTION": function, "LAMBDA_ENDPOINT": "http://127.0.0.1:1"}))
-	for _, p := range []*process{worker, bridge} {
+	for _, p := range []*process.Process{worker, bridge} {
 		wantBackoff(t, p)
 	}
 
 	release()
-	second := startServer(t, dir, port)
+	second := process.StartServer(t, binaries, dir, port)
 	f.join(t, second)
-	eventually(t, 10*time.Second, "the bridge watches", func() bool { return len(bridge.logged("bridge watches the backlog")) > 0 })
+	process.Eventually(t, 10*time.Second, "the bridge watches", func() bool { return len(bridge.Logged("bridge watches the backlog")) > 0 })
 	if _, err := f.producer.Submit(t.Context(), submission("pedidos", "late", orders(3, 0))); err != nil {
 		t.Fatal(err)
 	}
-	if o := f.outcome(t, "pedidos", "late"); o.Kind != execution.Succeeded || o.Host != worker.host() {
-		t.Errorf("ended %s on %s: %v; want SUCCEEDED on %s", o.Kind, o.Host, o.Fault, worker.host())
+	if o := f.outcome(t, "pedidos", "late"); o.Kind != execution.Succeeded || o.Host != worker.Host() {
+		t.Errorf("ended %s on %s: %v; want SUCCEEDED on %s", o.Kind, o.Host, o.Fault, worker.Host())
 	}
 }
 
 // wantBackoff waits until p has said three times that there is no server, each time
 // with a longer wait.
-func wantBackoff(t *testing.T, p *process) {
+func wantBackoff(t *testing.T, p *process.Process) {
 	t.Helper()
 	const message = "waiting for nats"
-	eventually(t, 10*time.Second, p.String()+" says that it waits", func() bool {
-		if !p.running() {
+	process.Eventually(t, 10*time.Second, p.String()+" says that it waits", func() bool {
+		if !p.Running() {
 			t.Fatalf("%s ended", p)
 		}
-		return len(p.logged(message)) >= 3
+		return len(p.Logged(message)) >= 3
 	})
 	var last float64
-	for _, l := range p.logged(message) {
+	for _, l := range p.Logged(message) {
 		if !strings.Contains(l.Error, string(bus.CodeUnreachable)) {
 			t.Errorf("%s waits because of %q, want %s", p, l.Error, bus.CodeUnreachable)
 		}
@@ -65,13 +66,13 @@ func wantBackoff(t *testing.T, p *process) {
 // TestWrongEnvironment starts services with one value that can't work. They end at
 // once, before they look for a server, and say which variable it is.
 func TestWrongEnvironment(t *testing.T) {
-	port, _ := closedPort(t)
+	port, _ := process.ClosedPort(t)
 	right := map[string]map[string]string{
 		"worker": {},
 		"bridge": {"LAMBDA_FUNCTION": function, "LAMBDA_ENDPOINT": "http://127.0.0.1:1"},
 	}
 	for _, vars := range right {
-		maps.Copy(vars, awsVariables)
+		maps.Copy(vars, process.AWSVariables)
 		vars["NATS_URL"], vars["STORAGE_URL"] = fmt.Sprintf("nats://127.0.0.1:%d", port), directory(t)
 	}
 	const unset = "\x00"
@@ -99,10 +100,10 @@ func TestWrongEnvironment(t *testing.T) {
 				delete(vars, tt.variable)
 			}
 			p := start(t, tt.service, vars)
-			if code := p.exit(t, 5*time.Second); code <= 0 {
+			if code := p.Exit(t, 5*time.Second); code <= 0 {
 				t.Errorf("ended with %d, want an error", code)
 			}
-			said := p.output.tail(16 << 10)
+			said := p.Tail(16 << 10)
 			for _, want := range append([]string{tt.variable}, tt.accepted...) {
 				if !strings.Contains(said, want) {
 					t.Errorf("it says nothing of %q:\n%s", want, said)

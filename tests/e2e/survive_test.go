@@ -13,6 +13,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/history"
+	"github.com/sagefleet/sagefleet/tests/process"
 )
 
 const (
@@ -68,20 +69,20 @@ func TestFleetSurvives(t *testing.T) {
 			var submitting errgroup.Group
 			submitting.Go(func() error { return f.submitAll(t.Context(), secondBurstMayCome) })
 
-			holds := func(p *process) func() bool {
-				return func() bool { return slices.ContainsFunc(events.working(p.host()), heavyKey) }
+			holds := func(p *process.Process) func() bool {
+				return func() bool { return slices.ContainsFunc(events.working(p.Host()), heavyKey) }
 			}
-			eventually(t, 30*time.Second, killed.String()+" works on a heavy file", holds(killed))
-			killedAt := killed.signal(t, syscall.SIGKILL)
-			killed.exit(t, 5*time.Second)
+			process.Eventually(t, 30*time.Second, killed.String()+" works on a heavy file", holds(killed))
+			killedAt := killed.Signal(t, syscall.SIGKILL)
+			killed.Exit(t, 5*time.Second)
 			f.startWorker(t)
 			close(secondBurstMayCome)
 
-			eventually(t, 30*time.Second, drained.String()+" works on a heavy file", holds(drained))
+			process.Eventually(t, 30*time.Second, drained.String()+" works on a heavy file", holds(drained))
 			endedBefore := events.ended()
-			drainedAt := drained.signal(t, syscall.SIGTERM)
+			drainedAt := drained.Signal(t, syscall.SIGTERM)
 			f.startWorker(t)
-			if code := drained.exit(t, 25*time.Second); code != 0 {
+			if code := drained.Exit(t, 25*time.Second); code != 0 {
 				t.Errorf("%s ended with %d after SIGTERM, want 0", drained, code)
 			}
 			t.Logf("drained in %v, with %d of %d ended before", time.Since(drainedAt).Round(time.Millisecond), endedBefore, executions)
@@ -89,7 +90,7 @@ func TestFleetSurvives(t *testing.T) {
 			if err := submitting.Wait(); err != nil {
 				t.Fatal(err)
 			}
-			if !until(40*time.Second, func() bool { return events.ended() >= executions }) {
+			if !process.Until(40*time.Second, func() bool { return events.ended() >= executions }) {
 				t.Errorf("only %d of %d are told to have ended", events.ended(), executions)
 			}
 			took := time.Since(began)
@@ -98,8 +99,8 @@ func TestFleetSurvives(t *testing.T) {
 			report := f.checkHistory(t)
 			t.Logf("%d executions in %.1f s, %v, wait p50 %v p99 %v", executions, took.Seconds(), report.ByExecutor,
 				history.Percentile(report.Waits, 50).Round(time.Millisecond), history.Percentile(report.Waits, 99).Round(time.Millisecond))
-			checkKilled(t, events, outcomes, killed.host(), killedAt)
-			checkDrained(t, events, outcomes, drained.host())
+			checkKilled(t, events, outcomes, killed.Host(), killedAt)
+			checkDrained(t, events, outcomes, drained.Host())
 			f.settled(t, 10*time.Second)
 		})
 	}

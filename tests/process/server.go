@@ -1,4 +1,4 @@
-package e2e
+package process
 
 import (
 	"encoding/json"
@@ -17,48 +17,48 @@ import (
 	"github.com/sagefleet/sagefleet/shared/bus"
 )
 
-// server is a nats-server in a process of its own.
-type server struct {
-	*process
-	name string
-	url  string
+// Server is a nats-server in a process of its own.
+type Server struct {
+	*Process
+	Name string
+	URL  string
 }
 
-// anyPort lets the server choose.
-const anyPort = -1
+// AnyPort lets the server choose.
+const AnyPort = -1
 
-// startServer starts a server that keeps its streams under dir and waits until it
+// StartServer starts the nats-server among binaries, that keeps its streams under dir and waits until it
 // tells its port.
-func startServer(t testing.TB, dir string, port int) server {
+func StartServer(t testing.TB, binaries, dir string, port int) Server {
 	t.Helper()
-	name := "e2e-" + nats.NewInbox()[len(nats.InboxPrefix):]
-	p := start(t, "nats-server", nil, "--name", name, "--addr", "127.0.0.1", "--port", strconv.Itoa(port),
+	name := "test-" + nats.NewInbox()[len(nats.InboxPrefix):]
+	p := Start(t, filepath.Join(binaries, "nats-server"), nil, "--name", name, "--addr", "127.0.0.1", "--port", strconv.Itoa(port),
 		"--jetstream", "--store_dir", dir, "--ports_file_dir", dir)
 	var ports struct {
 		NATS []string `json:"nats"`
 	}
 	file := filepath.Join(dir, fmt.Sprintf("nats-server_%d.ports", p.cmd.Process.Pid))
-	eventually(t, 20*time.Second, "nats-server tells its port", func() bool {
-		if !p.running() {
+	Eventually(t, 20*time.Second, "nats-server tells its port", func() bool {
+		if !p.Running() {
 			t.Fatalf("%s ended", p)
 		}
 		data, err := os.ReadFile(file) // it may be half written
 		return err == nil && json.Unmarshal(data, &ports) == nil && len(ports.NATS) > 0
 	})
-	return server{p, name, ports.NATS[0]}
+	return Server{p, name, ports.NATS[0]}
 }
 
-// connect returns a connection, having checked that the server is ours: another
+// Connect returns a connection, having checked that the server is ours: another
 // test's may have taken the port of one that ended.
-func (s server) connect(t testing.TB, cfg bus.Config) (*nats.Conn, jetstream.JetStream) {
+func (s Server) Connect(t testing.TB, cfg bus.Config) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
-	nc, err := bus.Connect(t.Context(), cfg, "e2e")
+	nc, err := bus.Connect(t.Context(), cfg, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	if got := nc.ConnectedServerName(); got != s.name {
-		t.Fatalf("connected to the server %q, which is not our %q", got, s.name)
+	if got := nc.ConnectedServerName(); got != s.Name {
+		t.Fatalf("connected to the server %q, which is not our %q", got, s.Name)
 	}
 	js, err := bus.Open(nc)
 	if err != nil {
@@ -67,9 +67,9 @@ func (s server) connect(t testing.TB, cfg bus.Config) (*nats.Conn, jetstream.Jet
 	return nc, js
 }
 
-// closedPort returns a port that refuses connections and that nobody else is given
+// ClosedPort returns a port that refuses connections and that nobody else is given
 // until release: the near end of a connection of our own.
-func closedPort(t testing.TB) (port int, release func()) {
+func ClosedPort(t testing.TB) (port int, release func()) {
 	t.Helper()
 	far, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

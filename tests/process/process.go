@@ -1,4 +1,6 @@
-package e2e
+// Package process runs the programs of the fleet as operating-system processes
+// that share nothing but a NATS server and a store, and that can be killed.
+package process
 
 import (
 	"bytes"
@@ -17,19 +19,19 @@ import (
 	"time"
 )
 
-// process is a running binary of the fleet. It does not outlive its test.
-type process struct {
+// Process is a running binary of the fleet. It does not outlive its test.
+type Process struct {
 	name   string
 	cmd    *exec.Cmd
-	output *output
+	output *Output
 	ended  chan struct{} // closed when cmd.ProcessState says how
 }
 
-// start starts a binary with nothing of this process's environment but what
+// Start starts the program at path with nothing of this process's environment but what
 // vars says.
-func start(t testing.TB, name string, vars map[string]string, args ...string) *process {
+func Start(t testing.TB, path string, vars map[string]string, args ...string) *Process {
 	t.Helper()
-	p := &process{name: name, cmd: exec.Command(filepath.Join(binaries, name), args...), output: &output{}, ended: make(chan struct{})}
+	p := &Process{name: filepath.Base(path), cmd: exec.Command(path, args...), output: &Output{}, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	p.cmd.Env = []string{} // nil would inherit
 	for _, key := range slices.Sorted(maps.Keys(vars)) {
@@ -37,7 +39,7 @@ func start(t testing.TB, name string, vars map[string]string, args ...string) *p
 	}
 	isolate(p.cmd)
 	if err := onStarter(p.cmd.Start); err != nil {
-		t.Fatalf("start %s: %v", name, err)
+		t.Fatalf("start %s: %v", path, err)
 	}
 	go func() {
 		_ = p.cmd.Wait() // the state says how it ended
@@ -51,7 +53,7 @@ func start(t testing.TB, name string, vars map[string]string, args ...string) *p
 			t.Errorf("%s did not end when it was killed", p)
 		}
 		if t.Failed() {
-			t.Logf("%s wrote:\n%s", p, p.output.tail(16<<10))
+			t.Logf("%s wrote:\n%s", p, p.Tail(16<<10))
 		}
 	})
 	return p
@@ -78,16 +80,16 @@ var (
 	})
 )
 
-func (p *process) String() string { return fmt.Sprintf("%s[%d]", p.name, p.cmd.Process.Pid) }
+func (p *Process) String() string { return fmt.Sprintf("%s[%d]", p.name, p.cmd.Process.Pid) }
 
-// host is how the process calls itself in records, events and outcomes.
-func (p *process) host() string {
+// Host is how the process calls itself in records, events and outcomes.
+func (p *Process) Host() string {
 	host, _ := os.Hostname()
 	return fmt.Sprintf("%s-%d", host, p.cmd.Process.Pid)
 }
 
-// signal sends sig and returns when.
-func (p *process) signal(t testing.TB, sig os.Signal) time.Time {
+// Signal sends sig and returns when.
+func (p *Process) Signal(t testing.TB, sig os.Signal) time.Time {
 	t.Helper()
 	if err := p.cmd.Process.Signal(sig); err != nil {
 		t.Fatalf("signal %s: %v", p, err)
@@ -95,16 +97,16 @@ func (p *process) signal(t testing.TB, sig os.Signal) time.Time {
 	return time.Now()
 }
 
-// stop asks the process to end and waits until it has.
-func (p *process) stop(t testing.TB) {
+// Stop asks the process to end and waits until it has.
+func (p *Process) Stop(t testing.TB) {
 	t.Helper()
-	p.signal(t, syscall.SIGTERM)
-	p.exit(t, 10*time.Second)
+	p.Signal(t, syscall.SIGTERM)
+	p.Exit(t, 10*time.Second)
 }
 
-// exit waits for the end of the process and returns its exit code: -1 when a
-// signal ended it.
-func (p *process) exit(t testing.TB, within time.Duration) int {
+// Exit waits for the end of the process and returns its exit code: -1 when a
+// Signal ended it.
+func (p *Process) Exit(t testing.TB, within time.Duration) int {
 	t.Helper()
 	select {
 	case <-p.ended:
@@ -114,8 +116,8 @@ func (p *process) exit(t testing.TB, within time.Duration) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// running reports whether the process has not ended.
-func (p *process) running() bool {
+// Running reports whether the process has not ended.
+func (p *Process) Running() bool {
 	select {
 	case <-p.ended:
 		return false
@@ -124,19 +126,22 @@ func (p *process) running() bool {
 	}
 }
 
-// line is one line of a process's log.
-type line struct {
+// Tail returns the last n bytes of what the process wrote.
+func (p *Process) Tail(n int) string { return p.output.Tail(n) }
+
+// Line is one line of a process's log.
+type Line struct {
 	Level   string  `json:"level"`
 	Message string  `json:"message"`
 	Error   string  `json:"error"`
 	RetryIn float64 `json:"retry_in"` // ms
 }
 
-// logged returns the lines with the given message that were written so far.
-func (p *process) logged(message string) []line {
-	var lines []line
-	for text := range strings.Lines(p.output.tail(1 << 20)) {
-		var l line
+// Logged returns the lines with the given message that were written so far.
+func (p *Process) Logged(message string) []Line {
+	var lines []Line
+	for text := range strings.Lines(p.Tail(1 << 20)) {
+		var l Line
 		if json.Unmarshal([]byte(text), &l) == nil && l.Message == message {
 			lines = append(lines, l)
 		}
@@ -144,28 +149,28 @@ func (p *process) logged(message string) []line {
 	return lines
 }
 
-// output keeps what a process writes.
-type output struct {
+// Output keeps what a process writes.
+type Output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (o *output) Write(p []byte) (int, error) {
+func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.buf.Write(p)
 }
 
-// tail returns the last n bytes, or all when there are fewer.
-func (o *output) tail(n int) string {
+// Tail returns the last n bytes, or all when there are fewer.
+func (o *Output) Tail(n int) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	all := o.buf.Bytes()
 	return string(all[max(0, len(all)-n):])
 }
 
-// until polls until done, and reports whether that came in time.
-func until(within time.Duration, done func() bool) bool {
+// Until polls until done, and reports whether that came in time.
+func Until(within time.Duration, done func() bool) bool {
 	for deadline := time.Now().Add(within); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return false
@@ -174,10 +179,10 @@ func until(within time.Duration, done func() bool) bool {
 	return true
 }
 
-// eventually is until for what the test can't go on without.
-func eventually(t testing.TB, within time.Duration, what string, done func() bool) {
+// Eventually is Until for what the test can't go on without.
+func Eventually(t testing.TB, within time.Duration, what string, done func() bool) {
 	t.Helper()
-	if !until(within, done) {
+	if !Until(within, done) {
 		t.Fatalf("waited %v in vain: %s", within, what)
 	}
 }

@@ -162,6 +162,11 @@ func (l *Lease) Keep(ctx context.Context) (held context.Context, stop func()) {
 				return
 			case <-ticker.C:
 			}
+			select {
+			case <-quit: // both were ready, and chance chose
+				return
+			default:
+			}
 			attempt, release := context.WithTimeout(held, l.locker.ttl/3)
 			err := l.Renew(attempt)
 			release()

@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
+	"hash/fnv"
 	"strconv"
 	"strings"
 	"time"
@@ -81,7 +81,7 @@ func (c *Consumer) settle(ctx context.Context, m message, o execution.Outcome, e
 		return m.Nak()
 	default:
 		log.Warn().Err(err).Msg("execution interrupted")
-		return m.NakWithDelay(c.backoff(m.attempt.Deliveries))
+		return m.NakWithDelay(c.backoff(m.request.Key(), m.attempt.Deliveries))
 	}
 }
 
@@ -102,7 +102,7 @@ func (c *Consumer) retryLater(ctx context.Context, m message, failures int) erro
 		later.Header.Set(headerLocal, "1")
 	}
 	// By hand, because the client's option rounds to whole seconds.
-	at := time.Now().Add(c.backoff(failures)).UTC()
+	at := time.Now().Add(c.backoff(k, failures)).UTC()
 	later.Header.Set("Nats-Schedule", "@at "+at.Format(time.RFC3339Nano))
 	later.Header.Set("Nats-Schedule-Target", bus.SubjectDue(k.Mailbox, k.ID))
 	// Without a message id: a schedule replaces the one before on its subject, and
@@ -113,8 +113,11 @@ func (c *Consumer) retryLater(ctx context.Context, m message, failures int) erro
 	return nil
 }
 
-// backoff is exponential with full jitter.
-func (c *Consumer) backoff(failures int) time.Duration {
+// backoff is exponential with full jitter. The jitter is a hash: executions that
+// failed together come back apart, and what happens can be repeated exactly.
+func (c *Consumer) backoff(k execution.Key, failures int) time.Duration {
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%s %d", k, failures)
 	ceiling := c.cfg.BackoffCap
 	for wait := c.cfg.BackoffBase; failures > 0 && wait < ceiling; failures-- {
 		if failures == 1 {
@@ -122,7 +125,8 @@ func (c *Consumer) backoff(failures int) time.Duration {
 		}
 		wait *= 2
 	}
-	return max(mathrand.N(max(ceiling, 1)), 10*time.Millisecond) //nolint:gosec // jitter, not a secret
+	jitter := time.Duration(h.Sum64() % uint64(max(ceiling, 1))) //nolint:gosec // below ceiling
+	return max(jitter, 10*time.Millisecond)
 }
 
 // moverSlots is how many due retries are moved at once.

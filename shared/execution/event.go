@@ -25,6 +25,7 @@ type EventData struct {
 	State    State     `json:"state"`
 	Attempt  string    `json:"attempt,omitempty"`
 	Number   int       `json:"number,omitempty"`
+	From     int       `json:"from_generation,omitempty"` // the one that was redriven
 	Token    uint64    `json:"token,omitempty"`
 	Executor string    `json:"executor,omitempty"`
 	Reason   string    `json:"reason,omitempty"`
@@ -43,6 +44,7 @@ const (
 	EventSucceeded = "succeeded"
 	EventDead      = "dead"
 	EventCancelled = "cancelled"
+	EventRedriven  = "redriven" // told of the generation that it opened
 )
 
 // NewEvent completes data to an event. The id is made of what happened, so that

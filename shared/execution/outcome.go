@@ -30,7 +30,7 @@ type Outcome struct {
 	Host          string       `json:"host,omitempty"`
 	RequestDigest string       `json:"request_digest"`
 	Summary       *Summary     `json:"summary,omitempty"`
-	Fault         *fault.Error `json:"fault,omitempty"` // why it is DEAD
+	Fault         *fault.Error `json:"fault,omitempty"` // why it is DEAD or CANCELLED
 	Files         []File       `json:"files,omitempty"`
 	Inputs        []File       `json:"inputs,omitempty"` // what was read
 	Enqueued      time.Time    `json:"enqueued,omitzero"`
@@ -45,10 +45,12 @@ type Outcome struct {
 // OutcomeVersion is the version of the OUTCOME format that this code writes.
 const OutcomeVersion = 1
 
-// Executors, as outcomes and records name them.
+// Executors, as outcomes, records and events name them.
 const (
 	OnWorker = "worker"
 	OnLambda = "lambda"
+	// ByOperator is who cancelled or redrove: the host is a person's name.
+	ByOperator = "operator"
 )
 
 // Summary is what the report says in one line.

@@ -23,14 +23,44 @@ func NewEnding(states *state.Store, events Events, host string) *Ending {
 	return &Ending{states: states, events: events, host: host}
 }
 
-// Settle writes the record from o, unless r, as it was at revision, says that it
-// has ended already, and tells the event. It may be repeated: the event's id is
-// made of what the outcome says, and so the same.
+// Settle writes the record from o, unless r, as it was at revision, says the same
+// already, and tells the event. It may be repeated: the event's id is made of what
+// the outcome says, and so the same.
 func (e *Ending) Settle(ctx context.Context, r state.Record, revision uint64, o execution.Outcome) error {
-	recorded := r.State.Terminal()
+	recorded := r.State == o.Kind.Terminal() && r.Attempt == o.Attempt
+	r = ended(r, o)
+	told := transition(r, o.Number)
+	told.Finished, told.Usage = o.Finished, r.Usage
+	kind := o.Kind.EventKind()
+	stored := e.events.Publish(kind, execution.NewEvent(kind, e.host, r.Updated, told))
+	failpoint.Hit(failpoint.EventSent)
+	for !recorded {
+		_, err := e.states.Save(ctx, r, revision)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, state.ErrStale) {
+			return err
+		}
+		// Whoever wrote meanwhile may not know of the outcome, and be the last to write.
+		if r, revision, err = e.states.Load(ctx, o.Key); err != nil {
+			return err
+		}
+		recorded = r.State == o.Kind.Terminal() && r.Attempt == o.Attempt
+		r = ended(r, o)
+	}
+	failpoint.Hit(failpoint.Ended)
+	return stored(ctx)
+}
+
+// ended is the record r, saying what the outcome o says.
+func ended(r state.Record, o execution.Outcome) state.Record {
 	r.State, r.RequestDigest, r.Attempt, r.Summary = o.Kind.Terminal(), o.RequestDigest, o.Attempt, o.Summary
 	r.Token = execution.AttemptToken(o.Attempt)
-	r.Executor, r.Host, r.Enqueued, r.Started, r.Updated = o.Executor, o.Host, o.Enqueued, o.Started, time.Now().UTC()
+	r.Executor, r.Host, r.Started, r.Updated = o.Executor, o.Host, o.Started, time.Now().UTC()
+	if !o.Enqueued.IsZero() {
+		r.Enqueued = o.Enqueued
+	}
 	r.Code, r.Reason = "", ""
 	if o.Fault != nil {
 		r.Code, r.Reason = string(o.Fault.Code), o.Fault.Error()
@@ -39,23 +69,11 @@ func (e *Ending) Settle(ctx context.Context, r state.Record, revision uint64, o 
 		r.Usage = o.Usage
 	}
 	r.Failures = max(r.Failures, o.Number-1)
-	told := transition(r, r.Reason, r.Usage)
-	told.Finished = o.Finished
-	kind := o.Kind.EventKind()
-	stored := e.events.Publish(kind, execution.NewEvent(kind, e.host, r.Updated, told))
-	failpoint.Hit(failpoint.EventSent)
-	if !recorded {
-		if _, err := e.states.Save(ctx, r, revision); err != nil && !errors.Is(err, state.ErrStale) {
-			return err
-		}
-	}
-	failpoint.Hit(failpoint.Ended)
-	return stored(ctx)
+	return r
 }
 
-// transition says in an event what r says.
-func transition(r state.Record, reason string, usage *execution.Usage) execution.EventData {
-	return execution.EventData{Key: r.Key, State: r.State, Attempt: r.Attempt, Number: r.Failures + 1, Token: r.Token,
-		Executor: r.Executor, Reason: reason, Code: r.Code, Summary: r.Summary, Usage: usage,
-		Enqueued: r.Enqueued, Started: r.Started}
+// transition says in an event what r says, of the attempt with that number.
+func transition(r state.Record, number int) execution.EventData {
+	return execution.EventData{Key: r.Key, State: r.State, Attempt: r.Attempt, Number: number, Token: r.Token,
+		Executor: r.Executor, Reason: r.Reason, Code: r.Code, Summary: r.Summary, Enqueued: r.Enqueued, Started: r.Started}
 }

@@ -97,7 +97,7 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 	if !errors.Is(err, outcome.ErrNone) {
 		return execution.Outcome{}, busy(err)
 	}
-	if err := g.checkGeneration(ctx, k); err != nil {
+	if err := g.checkGeneration(ctx, a.Request); err != nil {
 		return execution.Outcome{}, err
 	}
 	failpoint.Hit(failpoint.NoOutcome)
@@ -120,7 +120,7 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 		return execution.Outcome{}, err
 	}
 	failpoint.Hit(failpoint.Recorded)
-	started := g.tell(execution.EventStarted, r, "", nil)
+	started := g.tell(execution.EventStarted, r, a.Number, nil)
 	if cause := g.spent(r); cause != nil {
 		return g.bury(ctx, a, r, revision, cause)
 	}
@@ -162,21 +162,23 @@ func (g *Guard) release(ctx context.Context, lease *lock.Lease) {
 }
 
 // checkGeneration refuses a generation above 1 unless the one before is DEAD:
-// only a redrive opens one, and only after that.
-func (g *Guard) checkGeneration(ctx context.Context, k execution.Key) error {
-	if k.Generation == 1 {
+// only a redrive opens one, only after that, and of the same content.
+func (g *Guard) checkGeneration(ctx context.Context, r execution.Request) error {
+	before := r.Key()
+	if before.Generation == 1 {
 		return nil
 	}
-	before := k
 	before.Generation--
 	o, err := g.outcomes.Read(ctx, before)
-	if err == nil && o.Kind == execution.Dead {
+	switch {
+	case err == nil && o.Kind == execution.Dead && o.RequestDigest != r.Digest():
+		return execution.Conflict(r.Key())
+	case err == nil && o.Kind == execution.Dead:
 		return nil
-	}
-	if err != nil && !errors.Is(err, outcome.ErrNone) {
+	case err != nil && !errors.Is(err, outcome.ErrNone):
 		return busy(err)
 	}
-	return fault.New(CodeGeneration, "generation %d was not opened by a redrive", k.Generation).
+	return fault.New(CodeGeneration, "generation %d was not opened by a redrive", r.Generation).
 		Expecting("generation %d to be DEAD", before.Generation).
 		Advise("leave generation out").Permanent()
 }

@@ -284,6 +284,11 @@ func TestOnlyARedriveOpensAGeneration(t *testing.T) {
 	if _, err := dead.Execute(t.Context(), attempt()); err != nil {
 		t.Fatal(err)
 	}
+	other := second
+	other.Request.Config.Text = "y"
+	if _, err := f.guard(f.commit).Execute(t.Context(), other); fault.CodeOf(err) != execution.CodeConflict || !fault.IsPermanent(err) {
+		t.Errorf("generation 2 with other content: %v, want a permanent CONFLICT", err)
+	}
 	if o, err := f.guard(f.commit).Execute(t.Context(), second); err != nil || o.Generation != 2 {
 		t.Errorf("generation 2 of a dead execution: %+v, %v", o, err)
 	}

@@ -81,7 +81,7 @@ func (g *Guard) fail(ctx context.Context, a execution.Attempt, r state.Record, r
 	if billed, ok := errors.AsType[*execution.BilledError](cause); ok {
 		usage = &billed.Usage
 	}
-	if err := g.tell(execution.EventRetry, r, r.Reason, usage)(ctx); err != nil {
+	if err := g.tell(execution.EventRetry, r, r.Failures, usage)(ctx); err != nil {
 		return execution.Outcome{}, busy(err)
 	}
 	failpoint.Hit(failpoint.RetryTold)
@@ -117,6 +117,11 @@ func (g *Guard) settle(ctx context.Context, a execution.Attempt, r state.Record,
 	return o, nil
 }
 
-func (g *Guard) tell(kind string, r state.Record, reason string, usage *execution.Usage) func(context.Context) error {
-	return g.events.Publish(kind, execution.NewEvent(kind, g.who.Host, r.Updated, transition(r, reason, usage)))
+func (g *Guard) tell(kind string, r state.Record, number int, usage *execution.Usage) (stored func(context.Context) error) {
+	told := transition(r, number)
+	told.Usage = usage
+	if r.State == execution.Running {
+		told.Code, told.Reason = "", "" // they are an earlier attempt's
+	}
+	return g.events.Publish(kind, execution.NewEvent(kind, g.who.Host, r.Updated, told))
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -48,6 +49,8 @@ var messages = map[string]message{
 	"outcome-cancelled":    as[execution.Outcome],
 	"event-succeeded":      as[execution.Event],
 	"event-retry":          as[execution.Event],
+	"event-cancelled":      as[execution.Event],
+	"event-redriven":       as[execution.Event],
 	"record-retry":         as[state.Record],
 	"record-succeeded":     as[state.Record],
 }
@@ -121,13 +124,15 @@ func TestEventsAreMadeAsShown(t *testing.T) {
 	for name, kind := range map[string]string{
 		"event-succeeded": execution.EventSucceeded,
 		"event-retry":     execution.EventRetry,
+		"event-cancelled": execution.EventCancelled,
+		"event-redriven":  execution.EventRedriven,
 	} {
 		v, err := as[execution.Event](read(t, name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := v.(execution.Event)
-		if diff := cmp.Diff(want, execution.NewEvent(kind, "host-1", want.Time, want.Data)); diff != "" {
+		if diff := cmp.Diff(want, execution.NewEvent(kind, path.Base(want.Source), want.Time, want.Data)); diff != "" {
 			t.Errorf("%s: NewEvent (-want +got):\n%s", name, diff)
 		}
 	}

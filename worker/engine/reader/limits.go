@@ -27,7 +27,7 @@ const (
 // Limits bound what one file may ask for. Each is a refusal with a code, before
 // the memory is spent.
 type Limits struct {
-	Block    int   `env:"READER_BLOCK" envDefault:"1048576"`           // bytes read at a time
+	Block    int   `env:"READER_BLOCK" envDefault:"262144"`            // bytes read at a time
 	Field    int   `env:"READER_MAX_FIELD" envDefault:"1048576"`       // bytes of one cell
 	Record   int   `env:"READER_MAX_RECORD" envDefault:"16777216"`     // bytes of one row
 	Columns  int   `env:"READER_MAX_COLUMNS" envDefault:"16384"`       // columns of one file, as in Excel
@@ -40,7 +40,7 @@ type Limits struct {
 // DefaultLimits are those of the env tags, for a caller without an environment.
 func DefaultLimits() Limits {
 	return Limits{
-		Block: 1 << 20, Field: 1 << 20, Record: 16 << 20, Columns: 1 << 14,
+		Block: 1 << 18, Field: 1 << 20, Record: 16 << 20, Columns: 1 << 14,
 		Entries: 1000, Ratio: 100, Free: 100 << 10, Unpacked: 4 << 30,
 	}
 }

@@ -9,6 +9,8 @@ type Cells struct {
 	Ragged  []Ragged // rows with more or fewer cells than columns
 
 	FirstLine int // the physical line, from 1, that Lines counts from
+
+	slab []Span // of all columns after Grow
 }
 
 // Ragged is a row that doesn't have one cell for each column of its file. Its
@@ -32,10 +34,21 @@ func (c *Cells) Reset(columns int) {
 // Grow makes room for n rows in all columns, whose cells may then be set by
 // index. Those that aren't set have no meaning.
 func (c *Cells) Grow(n int) {
+	stride := (n+page-1)/page*page + skew
+	if need := stride * len(c.Columns); cap(c.slab) < need {
+		c.slab = make([]Span, need+need/8)
+	}
 	for i := range c.Columns {
-		c.Columns[i] = resize(c.Columns[i], n)
+		c.Columns[i] = c.slab[i*stride:][:n:stride]
 	}
 }
+
+// A row is written to all columns at once. Were they a multiple of a page apart,
+// all their cells of one row would compete for the same few places of the cache.
+const (
+	page = 4096 / 8 // spans
+	skew = 7 * 64 / 8
+)
 
 // Trim cuts the columns to the rows there are.
 func (c *Cells) Trim() {

@@ -48,6 +48,12 @@ const (
 	prefixDead  = "sage.dead."
 )
 
+// Filters for all subjects of a stream.
+const (
+	ExecFilter  = prefixExec + ">"
+	EventFilter = prefixEvent + ">"
+)
+
 // SubjectMailbox is where anyone submits to a mailbox.
 func SubjectMailbox(mailbox string) string { return prefixExec + mailbox }
 
@@ -70,6 +76,13 @@ func SubjectDue(mailbox, id string) string { return prefixDue + mailbox + "." + 
 
 // SubjectEvent is where transitions of a kind are told.
 func SubjectEvent(mailbox, kind string) string { return prefixEvent + mailbox + "." + kind }
+
+// EventMailbox reads the mailbox from the subject of an event.
+func EventMailbox(subject string) (mailbox string, ok bool) {
+	rest, ok := strings.CutPrefix(subject, prefixEvent)
+	mailbox, _, _ = strings.Cut(rest, ".")
+	return mailbox, ok && execution.ValidateMailbox(mailbox) == nil
+}
 
 // SubjectDead holds the dead letter of a generation.
 func SubjectDead(k execution.Key) string { return prefixDead + k.Path() }

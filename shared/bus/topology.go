@@ -72,7 +72,7 @@ func (c Config) Topology() Topology {
 			MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: -1, MaxMsgSize: -1, MaxConsumers: -1,
 			Duplicates: 2 * time.Minute}
 	}
-	executions := stream(StreamExecutions, "Executions asked for and not yet finished", prefixExec+">", prefixLocal+">")
+	executions := stream(StreamExecutions, "Executions asked for and not yet finished", ExecFilter, prefixLocal+">")
 	executions.Retention = jetstream.WorkQueuePolicy
 	executions.Discard = jetstream.DiscardNew // full means back-pressure, never loss
 	executions.DenyPurge = true
@@ -87,7 +87,7 @@ func (c Config) Topology() Topology {
 	later.AllowRollup = true // the server sets it with schedules
 	later.AllowMsgTTL = true
 
-	events := stream(StreamEvents, "What happened, one CloudEvent per transition", prefixEvent+">")
+	events := stream(StreamEvents, "What happened, one CloudEvent per transition", EventFilter)
 	events.MaxAge = c.EventsMaxAge
 
 	dead := stream(StreamDead, "Dead letters: the message as it came, and why", prefixDead+">")
@@ -103,7 +103,7 @@ func (c Config) Topology() Topology {
 			AckPolicy: jetstream.AckExplicitPolicy, AckWait: c.AckWait, MaxAckPending: c.MaxAckPending,
 			MaxDeliver: -1} // attempts are counted in the record: a message given up by the server is seen by nobody
 	}
-	fleet := consumer(ConsumerFleet, prefixExec+">", "Workers, and the bridge above its threshold")
+	fleet := consumer(ConsumerFleet, ExecFilter, "Workers, and the bridge above its threshold")
 	fleet.PriorityPolicy = jetstream.PriorityPolicyOverflow
 	fleet.PriorityGroups = []string{GroupFleet}
 

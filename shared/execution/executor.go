@@ -40,6 +40,9 @@ type Attempt struct {
 	Deliveries int
 	// Enqueued is when the request was first accepted.
 	Enqueued time.Time
+	// Early says that the message is still on the queue and was not handed out: it
+	// will be when its turn comes. Only a first attempt may be made so.
+	Early bool
 }
 
 // BusyError says that the request can't be executed right now for a reason that

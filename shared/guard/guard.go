@@ -91,6 +91,9 @@ func New(locks *lock.Locker, states *state.Store, outcomes *outcome.Store, event
 func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
 	k := a.Request.Key()
 	stands, err := g.outcomes.Read(ctx, k)
+	if err == nil && a.Early {
+		return stands, nil // told and recorded by whoever ended it, or when its turn comes
+	}
 	if err == nil {
 		return g.answer(ctx, a, stands)
 	}
@@ -207,6 +210,9 @@ func (g *Guard) begin(ctx context.Context, a *execution.Attempt) (state.Record, 
 	if err != nil {
 		return r, 0, busy(err)
 	}
+	if a.Early && (r.Failures > 0 || r.Crashes > 0 || r.State == execution.Running) {
+		return r, 0, &execution.BusyError{For: time.Second, Err: errEarly}
+	}
 	if r.State == execution.Running || r.State.Terminal() {
 		// Whoever it was may have committed since we looked.
 		o, err := g.outcomes.Read(ctx, k)
@@ -219,6 +225,9 @@ func (g *Guard) begin(ctx context.Context, a *execution.Attempt) (state.Record, 
 	}
 	return g.run(ctx, a, r, revision)
 }
+
+// errEarly leaves to its turn what was tried before: the queue spaces attempts.
+var errEarly = errors.New("tried before, and not yet its turn again")
 
 // patience bounds one step of bookkeeping.
 const patience = 10 * time.Second

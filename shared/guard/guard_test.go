@@ -374,3 +374,43 @@ func TestForeignBytesInTheRecordAreNoConflict(t *testing.T) {
 		t.Errorf("%+v, %v", o, err)
 	}
 }
+
+func TestEarlyAttemptsAreFirstAttempts(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	early := attempt()
+	early.Early = true
+	var runs atomic.Int32
+	failing := f.guard(func(context.Context, execution.Attempt) (execution.Outcome, error) {
+		runs.Add(1)
+		return execution.Outcome{}, fault.New("INPUT_MISSING", "no such file")
+	})
+	if _, err := failing.Execute(t.Context(), early); !errors.As(err, new(*execution.RetryError)) {
+		t.Fatalf("the first attempt: %v", err)
+	}
+	if _, err := failing.Execute(t.Context(), early); !errors.As(err, new(*execution.BusyError)) || runs.Load() != 1 {
+		t.Errorf("the second, still before its turn: %v after %d runs", err, runs.Load())
+	}
+	if o, err := f.guard(f.commit).Execute(t.Context(), attempt()); err != nil || o.Number != 2 {
+		t.Errorf("in its turn: %+v, %v", o, err)
+	}
+}
+
+func TestAnEarlyAttemptAtWhatHasEndedDoesNothing(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	g := f.guard(f.commit)
+	first, err := g.Execute(t.Context(), attempt())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := f.record(t, first.Key)
+	early := attempt()
+	early.Early = true
+	if o, err := g.Execute(t.Context(), early); err != nil || o.Attempt != first.Attempt {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if after := f.record(t, first.Key); after.Updated != before.Updated {
+		t.Error("the record was written again")
+	}
+}

@@ -24,6 +24,7 @@ type Consumer struct {
 	slots   Slots
 	cfg     Config
 	tap     *tap
+	fair    *fair
 	wheel   *wheel
 }
 
@@ -33,7 +34,7 @@ func NewWorker(js jetstream.JetStream, ackWait time.Duration, slots Slots, cfg C
 	if slots.Fleet <= 0 {
 		slots.Fleet = runtime.NumCPU()
 	}
-	return &Consumer{js: js, ackWait: ackWait, slots: slots, cfg: cfg, wheel: newWheel()}
+	return &Consumer{js: js, ackWait: ackWait, slots: slots, cfg: cfg, wheel: newWheel(), fair: newFair(js, slots.Mailbox)}
 }
 
 // NewOverflow returns a Consumer that takes requests, at most slots at once, only
@@ -58,9 +59,11 @@ func (c *Consumer) Run(ctx context.Context, next execution.Executor) error {
 	defer stopHeartbeats()
 
 	handle := func(msg jetstream.Msg) { c.handle(work, msg, next) }
-	fleet := pump{js: c.js, stream: bus.StreamExecutions, consumer: bus.ConsumerFleet, group: bus.GroupFleet, tap: c.tap}
+	fleet := pump{js: c.js, stream: bus.StreamExecutions, consumer: bus.ConsumerFleet, group: bus.GroupFleet, tap: c.tap,
+		fair: c.fair, ahead: func(e early) { c.handleEarly(work, e, next) }}
 	pumping.Go(func() { fleet.run(ctx, c.slots.Fleet, handle) })
 	if c.tap == nil {
+		pumping.Go(func() { c.fair.run(ctx) })
 		local := pump{js: c.js, stream: bus.StreamExecutions, consumer: bus.ConsumerLocal}
 		pumping.Go(func() { local.run(ctx, c.slots.Local, handle) })
 		due := pump{js: c.js, stream: bus.StreamLater, consumer: bus.ConsumerDue}
@@ -85,7 +88,9 @@ func (c *Consumer) Tap(n int) { c.tap.set(n) }
 type pump struct {
 	js                      jetstream.JetStream
 	stream, consumer, group string
-	tap                     *tap // nil takes whatever waits
+	tap                     *tap        // nil takes whatever waits
+	fair                    *fair       // nil takes it in the order it came
+	ahead                   func(early) // handles what fair takes before its turn
 }
 
 // A fetch waits this long for messages. It is also how late the end of the work,
@@ -104,15 +109,15 @@ func (p pump) run(ctx context.Context, slots int, handle func(jetstream.Msg)) {
 	}
 	var working sync.WaitGroup
 	defer working.Wait()
-	start := func(msg jetstream.Msg) {
+	start := func(work func()) {
 		working.Go(func() {
 			defer func() { free <- struct{}{} }()
-			handle(msg)
+			work()
 		})
 	}
 	for wait := 100 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 5*time.Second) {
 		began := time.Now()
-		err := p.pull(ctx, free, start)
+		err := p.pull(ctx, free, handle, start)
 		if ctx.Err() != nil {
 			return
 		}
@@ -120,15 +125,12 @@ func (p pump) run(ctx context.Context, slots int, handle func(jetstream.Msg)) {
 			wait = 100 * time.Millisecond
 		}
 		zerolog.Ctx(ctx).Warn().Err(err).Str("consumer", p.consumer).Dur("retry_in", wait).Msg("pull interrupted")
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		}
+		pause(ctx, wait)
 	}
 }
 
 // pull fetches until ctx ends or something breaks.
-func (p pump) pull(ctx context.Context, free chan struct{}, start func(jetstream.Msg)) error {
+func (p pump) pull(ctx context.Context, free chan struct{}, handle func(jetstream.Msg), start func(func())) error {
 	consumer, err := p.js.Consumer(ctx, p.stream, p.consumer)
 	if err != nil {
 		return fmt.Errorf("consumer %s/%s: %w", p.stream, p.consumer, err)
@@ -142,6 +144,9 @@ func (p pump) pull(ctx context.Context, free chan struct{}, start func(jetstream
 		if n == 0 {
 			return ctx.Err()
 		}
+		if n = p.divide(ctx, n, free, start); n == 0 {
+			continue
+		}
 		batch, err := consumer.Fetch(n, opts...)
 		if err == nil {
 			for msg := range batch.Messages() {
@@ -150,9 +155,12 @@ func (p pump) pull(ctx context.Context, free chan struct{}, start func(jetstream
 					continue
 				}
 				n--
-				start(msg)
+				start(p.counted(msg, handle))
 			}
 			err = batch.Error()
+		}
+		if n > 0 && p.fair != nil {
+			p.fair.drained()
 		}
 		for range n {
 			free <- struct{}{}
@@ -160,6 +168,49 @@ func (p pump) pull(ctx context.Context, free chan struct{}, start func(jetstream
 		if err != nil && !errors.Is(err, nats.ErrTimeout) {
 			return fmt.Errorf("fetch from %s/%s: %w", p.stream, p.consumer, err)
 		}
+	}
+}
+
+// divide starts what is to be executed before its turn in some of n slots, and
+// returns how many are for the queue. It gives back those that nobody may have,
+// and when that is all of them, waits for a change.
+func (p pump) divide(ctx context.Context, n int, free chan struct{}, start func(func())) int {
+	if p.fair == nil {
+		return n
+	}
+	ahead, ordinary, changed := p.fair.allot(n)
+	for _, e := range ahead {
+		start(func() {
+			defer p.fair.ended(e.mailbox)
+			p.ahead(e)
+		})
+	}
+	for range n - len(ahead) - ordinary {
+		free <- struct{}{}
+	}
+	if len(ahead)+ordinary == 0 {
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+	return ordinary
+}
+
+// counted is the handling of msg, counted for its mailbox.
+func (p pump) counted(msg jetstream.Msg, handle func(jetstream.Msg)) func() {
+	if p.fair == nil {
+		return func() { handle(msg) }
+	}
+	mailbox, _, _ := bus.ParseWork(msg.Subject()) // what has none is refused, and counts together
+	var pending uint64
+	if meta, err := msg.Metadata(); err == nil {
+		pending = meta.NumPending
+	}
+	ended := p.fair.began(mailbox, pending)
+	return func() {
+		defer ended()
+		handle(msg)
 	}
 }
 

@@ -34,6 +34,9 @@ type Slots struct {
 	// Local is how many executions that no Lambda can take run besides: a file of
 	// many gigabytes neither waits behind small ones nor holds them up.
 	Local int `env:"LOCAL_SLOTS" envDefault:"1"`
+	// Mailbox is how many of the first one mailbox may have at once; 0 is all. When
+	// several mailboxes have work waiting they share the slots evenly in any case.
+	Mailbox int `env:"MAILBOX_SLOTS" envDefault:"0"`
 }
 
 // Validate refuses values that can't work, by variable.
@@ -43,6 +46,8 @@ func (s Slots) Validate() error {
 		return settings.Invalid("SLOTS", s.Fleet, "1 or more, or 0 for one for each core")
 	case s.Local < 1:
 		return settings.Invalid("LOCAL_SLOTS", s.Local, "1 or more")
+	case s.Mailbox < 0:
+		return settings.Invalid("MAILBOX_SLOTS", s.Mailbox, "1 or more, or 0 for no limit")
 	}
 	return nil
 }
@@ -87,21 +92,46 @@ func read(msg jetstream.Msg) (m message, err error) {
 	if m.meta, err = msg.Metadata(); err != nil {
 		return m, fault.Permanent(fmt.Errorf("read metadata: %w", err))
 	}
-	mailbox, id, err := bus.ParseWork(msg.Subject())
+	err = m.decode()
+	return m, err
+}
+
+// readStored decodes a message that is still on the queue.
+func readStored(raw *jetstream.RawStreamMsg) (m message, err error) {
+	meta := &jetstream.MsgMetadata{Stream: bus.StreamExecutions, Timestamp: raw.Time, NumDelivered: 1,
+		Sequence: jetstream.SequencePair{Stream: raw.Sequence}}
+	m = message{Msg: stored{raw: raw}, meta: meta, mailbox: "unknown"}
+	err = m.decode()
+	m.attempt.Early = true
+	return m, err
+}
+
+// stored is a message that was not delivered: it can be read and not settled.
+type stored struct {
+	jetstream.Msg
+	raw *jetstream.RawStreamMsg
+}
+
+func (s stored) Subject() string      { return s.raw.Subject }
+func (s stored) Headers() nats.Header { return s.raw.Header }
+func (s stored) Data() []byte         { return s.raw.Data }
+
+func (m *message) decode() error {
+	mailbox, id, err := bus.ParseWork(m.Subject())
 	if mailbox != "" && execution.ValidateMailbox(mailbox) == nil {
 		m.mailbox = mailbox
 	}
 	if err != nil {
-		return m, fault.Permanent(err)
+		return fault.Permanent(err)
 	}
-	m.request, err = execution.Decode(msg.Data(), execution.Origin{Mailbox: mailbox, ID: id,
+	m.request, err = execution.Decode(m.Data(), execution.Origin{Mailbox: mailbox, ID: id,
 		Stream: m.meta.Stream, Sequence: m.meta.Sequence.Stream, Time: m.meta.Timestamp})
 	if err != nil {
-		return m, err
+		return err
 	}
 	m.attempt = execution.Attempt{Request: m.request, Deliveries: int(m.meta.NumDelivered), Enqueued: m.meta.Timestamp.UTC()} //nolint:gosec // far below 2^63
-	m.attempt.Enqueued = acceptedAt(msg.Headers().Get(headerEnqueued), m.attempt.Enqueued)
-	return m, nil
+	m.attempt.Enqueued = acceptedAt(m.Headers().Get(headerEnqueued), m.attempt.Enqueued)
+	return nil
 }
 
 // acceptedAt reads a header that any producer could have set: it may say that the

@@ -38,6 +38,26 @@ func (c *Consumer) handle(ctx context.Context, msg jetstream.Msg, next execution
 	}
 }
 
+// handleEarly carries out a message that is still on the queue. Whatever comes of
+// it, the message stays and is settled when its turn comes.
+func (c *Consumer) handleEarly(ctx context.Context, e early, next execution.Executor) {
+	m, err := readStored(e.RawStreamMsg)
+	if err != nil {
+		return // refused when its turn comes
+	}
+	log := zerolog.Ctx(ctx).With().Str("mailbox", m.mailbox).Str("execution", m.request.ID).Logger()
+	ctx = log.WithContext(ctx)
+	o, err := next.Execute(ctx, m.attempt)
+	switch {
+	case err != nil:
+		log.Debug().Err(err).Msg("not executed before its turn")
+	case o.Kind == execution.Dead:
+		if err := c.deadLetter(ctx, m, bus.SubjectDead(o.Key), o.Key.String(), o.Number, o.Fault); err != nil {
+			log.Warn().Err(err).Msg("dead letter left for its turn")
+		}
+	}
+}
+
 // settle does with m what its end asks for. It acknowledges only after what takes
 // the message's place is stored.
 func (c *Consumer) settle(ctx context.Context, m message, o execution.Outcome, err error) error {

@@ -37,16 +37,35 @@ type Catalog struct {
 	Fields       []*Field
 	RowRules     []*Rule
 	CatalogRules []*Rule
+
+	index map[string]int // of the first field of each name, when Parse made the catalog
 }
 
 // Field returns the index of the field with that name, or -1.
 func (c *Catalog) Field(name string) int {
+	if c.index != nil {
+		if i, ok := c.index[name]; ok {
+			return i
+		}
+		return -1
+	}
 	for i, f := range c.Fields {
 		if f.Name == name {
 			return i
 		}
 	}
 	return -1
+}
+
+// add appends a field, which may have the name of another.
+func (c *Catalog) add(f *Field) {
+	if c.index == nil {
+		c.index = map[string]int{}
+	}
+	if _, double := c.index[f.Name]; !double {
+		c.index[f.Name] = len(c.Fields)
+	}
+	c.Fields = append(c.Fields, f)
 }
 
 // Field is one column of a catalog.

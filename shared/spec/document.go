@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -90,6 +92,7 @@ var parserError = regexp.MustCompile(`did not find expected (node content|key|'-
 
 // syntaxError takes the line out of the library's text; it offers no other way.
 func syntaxError(err error, data []byte) *fault.Error {
+	lines := lines(string(data))
 	line, text := 1, err.Error()
 	if m := yamlLine.FindStringSubmatch(text); m != nil {
 		text = m[2]
@@ -97,11 +100,30 @@ func syntaxError(err error, data []byte) *fault.Error {
 			if parserError.MatchString(text) {
 				n++
 			}
-			line = min(max(n, 1), len(lines(string(data))))
+			line = min(max(n, 1), len(lines))
+		}
+	}
+	if strings.Contains(text, "tab character") { // found on a line further down than the one it names
+		if i := slices.IndexFunc(lines[line-1:], indentedByTab); i > 0 {
+			line += i
 		}
 	}
 	return fault.New(CodeSyntax, "the YAML can't be read: %s", text).
-		Expecting("valid YAML").Advise("look at this line and the one before: indentation, quotes and brackets").At("", line, 1)
+		Expecting("valid YAML").Advise("look at this line and the one before: indentation, quotes and brackets").
+		At("", line, suspect(lines[line-1]))
+}
+
+func indentedByTab(line string) bool { return strings.HasPrefix(strings.TrimLeft(line, " "), "\t") }
+
+// suspect is the column of a line that is most likely wrong: the tab that YAML
+// refuses as indentation, or else where the text begins. The library keeps the
+// column to itself.
+func suspect(line string) int {
+	line = strings.TrimPrefix(line, "\ufeff")
+	if strings.TrimSpace(line) == "" {
+		return 1
+	}
+	return len(line) - len(strings.TrimLeft(line, " ")) + 1
 }
 
 // tooDeep returns the first node below the limit. Aliases aren't followed: what

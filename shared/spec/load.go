@@ -27,7 +27,7 @@ func Parse(file string, data []byte) (*Config, Issues) {
 	if err != nil {
 		return nil, Issues{{Error: err.At(file, err.Line, err.Column), Severity: Error}}
 	}
-	r := &reader{file: file, lines: lines(string(data))}
+	r := &reader{file: file, text: rulerOf(string(data))}
 	config := r.config(root)
 	slices.SortStableFunc(r.issues, func(a, b Issue) int {
 		if a.Line != b.Line {
@@ -84,7 +84,7 @@ func (r *reader) catalog(e entry) *Catalog {
 			if f == nil {
 				continue
 			}
-			c.Fields = append(c.Fields, f)
+			c.add(f)
 			rules = append(rules, more...)
 		}
 	}
@@ -183,10 +183,6 @@ func (r *reader) pack(e entry, config *Config) *Package {
 
 // members finds the catalogs of a package. It reports false when one isn't there.
 func (r *reader) members(node *yaml.Node, p *Package, config *Config) bool {
-	ids := make([]string, len(config.Catalogs))
-	for i, c := range config.Catalogs {
-		ids[i] = c.ID
-	}
 	known := node != nil && len(node.Content) > 0 && node.Kind == yaml.SequenceNode
 	if node != nil && node.Kind == yaml.SequenceNode && !known {
 		r.report(Error, node, fault.New(CodeMissingKey, "the package %s names no catalog", p.ID).Expecting("catalogs: [the ids of catalogs]"))
@@ -200,10 +196,11 @@ func (r *reader) members(node *yaml.Node, p *Package, config *Config) bool {
 		case catalog == nil:
 			known = false
 			e := fault.New(CodeUnknownCatalog, "the package %s names a catalog %s that isn't there", p.ID, quoted(item.Value))
+			ids := idsOf(config.Catalogs)
 			if near := nearest(item.Value, ids); near != "" {
 				e = e.Expecting("%s", near)
 			} else if len(ids) > 0 {
-				e = e.Expecting("one of %s", abbreviate(ids))
+				e = e.Expecting("one of %s", abbreviate(ids, len(config.Catalogs)))
 			} else {
 				e = e.Expecting("a catalog under catalogs")
 			}

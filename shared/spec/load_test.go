@@ -68,7 +68,7 @@ func TestParse(t *testing.T) {
 			Rules: []*spec.Rule{{Name: "r3", Description: "x", Source: "df['ventas']['nota'].isin(['a'])", Severity: spec.Message, Scope: spec.ScopePackage}},
 		}},
 	}
-	ignore := cmp.Options{cmpopts.IgnoreFields(spec.Rule{}, "Expr"), cmpopts.IgnoreUnexported(spec.Rule{})}
+	ignore := cmp.Options{cmpopts.IgnoreFields(spec.Rule{}, "Expr"), cmpopts.IgnoreUnexported(spec.Rule{}, spec.Catalog{})}
 	if diff := cmp.Diff(want, config, ignore); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -99,7 +99,8 @@ func TestParseIssues(t *testing.T) {
 		"every section":      {"{}", []string{"1:1 error CONFIG_MISSING_KEY sage_yaml", "1:1 error CONFIG_MISSING_KEY catalogs", "1:1 error CONFIG_MISSING_KEY packages"}},
 		"syntax":             {"a: [\n", []string{"2:1 error CONFIG_SYNTAX brackets"}},
 		"unclosed list":      {"a: 1\nb: [1, 2\nc: 3\n", []string{"2:1 error CONFIG_SYNTAX brackets"}},
-		"dedent in a list":   {"a:\n  - b\n c: d\n", []string{"3:1 error CONFIG_SYNTAX indentation"}},
+		"dedent in a list":   {"a:\n  - b\n c: d\n", []string{"3:2 error CONFIG_SYNTAX indentation"}},
+		"tab as indentation": {"a:\n  b: 1\n \tc: 2\n", []string{"3:2 error CONFIG_SYNTAX indentation"}},
 		"two documents":      {full + "---\na: 1\n", []string{"28:1 error CONFIG_SYNTAX one document"}},
 		"latin-1":            {"a: \xf1\n", []string{"1:4 error CONFIG_ENCODING UTF-8"}},
 		"utf-16":             {"a\x00", []string{"1:2 error CONFIG_ENCODING UTF-8"}},
@@ -192,7 +193,7 @@ var wanted = map[string]string{
 	"d16_name_error":        "21:13 error RULE_UNKNOWN_FUNCTION foo",
 	"d25_yaml_missing_root": "1:1 error CONFIG_MISSING_KEY packages",
 	"d26_yaml_bad_severity": "22:19 error CONFIG_UNKNOWN_SEVERITY",
-	"d27_yaml_syntax":       "2:1 error CONFIG_SYNTAX",
+	"d27_yaml_syntax":       "2:3 error CONFIG_SYNTAX",
 	"d28_unsupported_type":  "17:13 error CONFIG_UNKNOWN_TYPE",
 	"d41_zip_series_and":    "41:45 warning RULE_KEYWORD_ON_COLUMN .all()",
 }

@@ -21,7 +21,7 @@ const (
 // reader walks the nodes of a document and collects what is wrong.
 type reader struct {
 	file    string
-	lines   []string // for the places inside rules
+	text    *ruler // for the places inside rules
 	visited int
 	issues  Issues
 	counts  [Message + 1]int // by severity, of all issues

@@ -65,15 +65,10 @@ func (r *Rule) Position(pos Pos) (line, column int) {
 func (r *reader) place(node *yaml.Node) position {
 	p := position{line: node.Line, column: node.Column, style: node.Style & (yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle)}
 	const blocks = yaml.LiteralStyle | yaml.FoldedStyle
-	if node.Style&blocks != 0 || node.Line < 1 || node.Line > len(r.lines) {
+	if node.Style&blocks != 0 || node.Line < 1 || node.Line > len(r.text.lines) {
 		return p
 	}
-	rest := r.lines[node.Line-1]
-	for range node.Column - 1 {
-		_, size := utf8.DecodeRuneInString(rest)
-		rest = rest[size:]
-	}
-	p.written = rest
+	p.written = r.text.rest(node.Line-1, node.Column-1)
 	if _, ok := p.offset(node.Value); !ok {
 		p.written = ""
 	}

@@ -24,7 +24,7 @@ func Print(w io.Writer, source []byte, issues Issues, color bool) error {
 	if color {
 		p = colours
 	}
-	lines := lines(string(source))
+	lines := rulerOf(string(source))
 	var b strings.Builder
 	for _, issue := range issues {
 		p.issue(&b, issue, lines)
@@ -33,7 +33,7 @@ func Print(w io.Writer, source []byte, issues Issues, color bool) error {
 	return err
 }
 
-func (p palette) issue(b *strings.Builder, issue Issue, lines []string) {
+func (p palette) issue(b *strings.Builder, issue Issue, text *ruler) {
 	tone := p.err
 	if issue.Severity == Warning {
 		tone = p.warning
@@ -43,8 +43,8 @@ func (p palette) issue(b *strings.Builder, issue Issue, lines []string) {
 		place += fmt.Sprintf("%d:%d:", issue.Line, issue.Column)
 	}
 	fmt.Fprintf(b, "%s%s%s %s%s:%s %s [%s]\n", p.bold, place, p.reset, tone, issue.Severity, p.reset, printable(issue.Message), issue.Code)
-	if issue.Line >= 1 && issue.Line <= len(lines) {
-		line, caret := window(lines[issue.Line-1], issue.Column)
+	if issue.Line >= 1 && issue.Line <= len(text.lines) {
+		line, caret := window(text, issue.Line-1, issue.Column)
 		fmt.Fprintf(b, "  %s\n  %s%s^%s\n", line, strings.Repeat(" ", caret), p.caret, p.reset)
 	}
 	if issue.Expected != "" {
@@ -55,24 +55,23 @@ func (p palette) issue(b *strings.Builder, issue Issue, lines []string) {
 	}
 }
 
-// window returns the part of a line around a column that fits a terminal, and how
+// window returns the part of line i around a column that fits a terminal, and how
 // many characters of it come before the column.
-func window(line string, column int) (part string, before int) {
+func window(text *ruler, i, column int) (part string, before int) {
 	const width, margin = 110, 70
-	runes := []rune(printable(line))
-	before = min(max(column-1, 0), len(runes))
-	if len(runes) <= width {
-		return string(runes), before
+	length := text.length(i)
+	before = min(max(column-1, 0), length)
+	if length <= width {
+		return printable(text.lines[i]), before
 	}
-	from := max(0, min(before-margin, len(runes)-width))
-	to := min(len(runes), from+width)
-	part = string(runes[from:to])
+	from := max(0, min(before-margin, length-width))
+	part = printable(cut(text.rest(i, from), width))
 	before -= from
 	if from > 0 {
 		part = "…" + part
 		before++
 	}
-	if to < len(runes) {
+	if from+width < length {
 		part += "…"
 	}
 	return part, before

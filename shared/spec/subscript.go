@@ -78,15 +78,12 @@ func (c *checker) chooseCatalog(t *treeSubscript) Expr {
 	if catalog := c.catalog(id); catalog != nil {
 		return c.table(t.pos, catalog)
 	}
-	var ids []string
-	for _, catalog := range c.catalogs {
-		ids = append(ids, catalog.ID)
-	}
+	ids := idsOf(c.catalogs)
 	e := ruleErrorf(t.keys[0].at(), CodeRuleCatalog, "the package has no catalog %q", id)
 	if near := nearest(id, ids); near != "" {
 		return c.fail(e.expecting("'%s'", near))
 	}
-	return c.fail(e.expecting("one of %s", abbreviate(ids)).
+	return c.fail(e.expecting("one of %s", abbreviate(ids, len(c.catalogs))).
 		advise("rules of packages choose the catalog first: df['catalog']['column']"))
 }
 
@@ -131,16 +128,16 @@ func (c *checker) named(pos Pos, id, name string) *Column {
 	if i := catalog.Field(name); i >= 0 {
 		return &Column{node{pos, Type{Kind: Series, Elem: elemOf(catalog.Fields[i].Type), Catalog: id}}, id, name, i}
 	}
-	names := make([]string, len(catalog.Fields))
-	for i, f := range catalog.Fields {
-		names[i] = f.Name
+	names := make([]string, 0, min(len(catalog.Fields), maxCandidates))
+	for _, f := range catalog.Fields[:cap(names)] {
+		names = append(names, f.Name)
 	}
 	e := ruleErrorf(pos, CodeRuleColumn, "the catalog %s has no column %q", id, name)
 	if near := nearest(name, names); near != "" {
 		c.fail(e.expecting("'%s'", near))
 		return nil
 	}
-	c.fail(e.expecting("one of %s", abbreviate(names)))
+	c.fail(e.expecting("one of %s", abbreviate(names, len(catalog.Fields))))
 	return nil
 }
 

@@ -234,14 +234,14 @@ func (c *checker) lookup(t *treeSubscript, x Expr) Expr {
 	return c.finish(&Call{node: node{pos: t.pos}, Fn: s.fn, Args: []Expr{x, keys}}, s)
 }
 
-// abbreviate lists names for a message, however many there are.
-func abbreviate(names []string) string {
+// abbreviate lists the first of a total of names for a message.
+func abbreviate(names []string, total int) string {
 	const most = 12
-	if len(names) == 0 {
+	if total == 0 {
 		return "those defined, of which there are none"
 	}
-	if len(names) <= most {
+	if total <= most {
 		return "'" + strings.Join(names, "', '") + "'"
 	}
-	return fmt.Sprintf("'%s' and %d more", strings.Join(names[:most], "', '"), len(names)-most)
+	return fmt.Sprintf("'%s' and %d more", strings.Join(names[:most], "', '"), total-most)
 }

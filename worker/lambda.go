@@ -49,7 +49,7 @@ func ServeLambda(ctx context.Context) error {
 		return fmt.Errorf("STORAGE_URL: %w", err)
 	}
 	host := os.Getenv("AWS_LAMBDA_LOG_STREAM_NAME")
-	work := executor.New(objects, newProcessor(cfg.Engine, cfg.Executor), execution.OnLambda, host, cfg.Executor)
+	work := executor.New(objects, NewProcessor(cfg.Engine, cfg.Executor.Scratch), execution.OnLambda, host, cfg.Executor)
 	var opts []function.Option
 	if cfg.Guarded {
 		nc, js, err := bus.Join(ctx, cfg.Fleet, "lambda")

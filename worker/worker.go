@@ -43,7 +43,7 @@ type Worker struct {
 // New returns a Worker called host over a provisioned server. It opens the
 // fleet's buckets and starts nothing.
 func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fleet bus.Config, host string, cfg Config) (*Worker, error) {
-	work := executor.New(objects, newProcessor(cfg.Engine, cfg.Executor), execution.OnWorker, host, cfg.Executor)
+	work := executor.New(objects, NewProcessor(cfg.Engine, cfg.Executor.Scratch), execution.OnWorker, host, cfg.Executor)
 	who := guard.Identity{Executor: execution.OnWorker, Host: host}
 	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), work, who, cfg.Guard)
 	if err != nil {
@@ -52,10 +52,11 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	return &Worker{consumer: queue.NewWorker(js, fleet.AckWait, cfg.Slots, cfg.Queue), guard: g}, nil
 }
 
-// newProcessor returns the engine that cfg names.
-func newProcessor(cfg processor.Config, work executor.Config) executor.Processor {
+// NewProcessor returns the engine that cfg names. An external one works in
+// scratch, or in the system's temporary directory when that is empty.
+func NewProcessor(cfg processor.Config, scratch string) executor.Processor {
 	if cfg.Engine == processor.EngineExec {
-		return processor.NewExec(cfg, work.Scratch)
+		return processor.NewExec(cfg, scratch)
 	}
 	return processor.Native{}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/worker/engine/report"
 	"github.com/sagefleet/sagefleet/worker/processor"
@@ -126,6 +127,22 @@ func TestExecRefusesAConfiguration(t *testing.T) {
 	}
 	if text := content(got, report.ErrorName); text != "first line\nlast \x1bwords\n" {
 		t.Errorf("error.log is %q", text)
+	}
+}
+
+// TestSpanishFaults wants every fault of this package said in Spanish too.
+func TestSpanishFaults(t *testing.T) {
+	t.Parallel()
+	for _, code := range []fault.Code{
+		processor.CodeNoInput, processor.CodeInputMissing, execution.CodeRequestField,
+		processor.CodeEngineConfig, processor.CodeEngineExit, processor.CodeEngineTimeout, processor.CodeEngineMemory,
+		processor.CodeEngineOutput, processor.CodeEngineArgument, processor.CodeEngineStart,
+	} {
+		problem := fault.New(code, "particulars")
+		text := (&report.Report{Info: report.Info{Language: "es"}}).ProblemText(problem)
+		if !strings.HasSuffix(text, " ("+problem.Error()+")") {
+			t.Errorf("%s has no Spanish: %s", code, text)
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 
 type cli struct {
 	Serve serveCmd `cmd:"" default:"1" help:"Take executions off the queue until SIGTERM, then drain. STORAGE_URL must be set; README lists all variables. Exits 0 after a drain, 1 on errors."`
-	Run   runCmd   `cmd:"" help:"Put one file through one configuration, without a queue. Exits 0 without errors, 1 with errors in the data, 2 on wrong configuration or usage."`
+	Run   runCmd   `cmd:"" help:"Put one file through one configuration, without a queue, with the engine that ENGINE names. Exits 0 without errors, 1 with errors in the data, 2 on wrong configuration or usage."`
 }
 
 func main() {

@@ -8,13 +8,18 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/caarlos0/env/v11"
 	"golang.org/x/term"
 
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/settings"
+	"github.com/sagefleet/sagefleet/worker"
 	"github.com/sagefleet/sagefleet/worker/engine/report"
+	"github.com/sagefleet/sagefleet/worker/executor"
 	"github.com/sagefleet/sagefleet/worker/processor"
 )
 
@@ -26,7 +31,15 @@ type runCmd struct {
 	Lang   string `enum:"es,en" default:"es" help:"The language of the reports: es or en."`
 	JSON   bool   `help:"Print one line of JSON instead of a summary."`
 
-	stdout io.Writer // os.Stdout, but for tests
+	stdout    io.Writer         // os.Stdout, but for tests
+	variables map[string]string // the environment, but for tests
+}
+
+// runConfig is what the environment tells `worker run`: the engine, as it tells
+// the service.
+type runConfig struct {
+	Executor executor.Config
+	Engine   processor.Config
 }
 
 // The exit codes of the command.
@@ -42,12 +55,22 @@ func (c *runCmd) Run(ctx context.Context) (exit int, err error) {
 	if c.stdout == nil {
 		c.stdout = os.Stdout
 	}
+	if c.variables == nil {
+		c.variables = env.ToMap(os.Environ())
+	}
+	cfg, err := settings.Parse[runConfig](c.variables)
+	if err == nil {
+		err = errors.Join(cfg.Executor.Validate(), cfg.Engine.Validate())
+	}
+	if err != nil {
+		return exitUnusable, err
+	}
 	config, err := os.ReadFile(c.Config)
 	if err != nil {
 		return exitUnusable, err
 	}
 	started := time.Now()
-	result, problem := processor.Native{}.Process(ctx, processor.Job{
+	result, problem := worker.NewProcessor(cfg.Engine, cfg.Executor.Scratch).Process(ctx, processor.Job{
 		Config: config, ConfigName: filepath.Base(c.Config), Language: c.Lang,
 		Inputs: []processor.Input{{Name: filepath.Base(c.Data), Path: c.Data}},
 	})
@@ -184,7 +207,11 @@ func (c *runCmd) print(out string, r processor.Result, took time.Duration) error
 	if more := len(r.Findings) - maxShown; more > 0 {
 		fmt.Fprintf(&b, w.more, more)
 	}
-	fmt.Fprintf(&b, w.reportedAt, filepath.Join(out, "report.html"))
+	place := out
+	if slices.ContainsFunc(r.Files, func(f report.File) bool { return f.Name == report.HTMLName }) {
+		place = filepath.Join(out, report.HTMLName)
+	}
+	fmt.Fprintf(&b, w.reportedAt, place)
 	_, err := io.WriteString(c.stdout, b.String())
 	return err
 }

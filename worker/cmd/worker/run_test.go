@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const runConfig = `sage_yaml: {name: n, description: d, version: "1", author: a}
+const sample = `sage_yaml: {name: n, description: d, version: "1", author: a}
 catalogs:
   c:
     name: c
@@ -32,10 +32,10 @@ func TestRun(t *testing.T) {
 		want         outcome
 		says         string
 	}{
-		"clean":         {runConfig, "a\n1\n2\n", outcome{"Éxito", 0, 0, 2, 0, ""}, "2 registros, 0 errores"},
-		"data errors":   {runConfig, "a\n1\nx\n", outcome{"Fallido", 1, 0, 2, 1, ""}, "datos.csv:3"},
+		"clean":         {sample, "a\n1\n2\n", outcome{"Éxito", 0, 0, 2, 0, ""}, "2 registros, 0 errores"},
+		"data errors":   {sample, "a\n1\nx\n", outcome{"Fallido", 1, 0, 2, 1, ""}, "datos.csv:3"},
 		"configuration": {"sage_yaml: 1\n", "a\n1\n", outcome{"Fallido", 3, 0, 0, 2, ""}, "config.yaml:1"},
-		"hostile":       {runConfig, "a\n\"1\n", outcome{"Fallido", 1, 0, 0, 2, ""}, "comillas"},
+		"hostile":       {sample, "a\n\"1\n", outcome{"Fallido", 1, 0, 0, 2, ""}, "comillas"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -95,7 +95,7 @@ func checkFolder(t *testing.T, out, data string) {
 func TestRunNamesItsFolder(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
-	write(t, "c.yaml", runConfig)
+	write(t, "c.yaml", sample)
 	write(t, "ventas.csv", "a\n1\n")
 	cmd := runCmd{Config: "c.yaml", Data: "ventas.csv", Lang: "en", stdout: &bytes.Buffer{}}
 	if exit, err := cmd.Run(t.Context()); exit != 0 || err != nil {
@@ -103,6 +103,35 @@ func TestRunNamesItsFolder(t *testing.T) {
 	}
 	if made, _ := filepath.Glob("sage-out-ventas-*"); len(made) != 1 {
 		t.Errorf("folders %q, want one called sage-out-ventas-…", made)
+	}
+}
+
+// TestRunWithAnotherEngine has a program that leaves one file take the engine's
+// place, as the service would.
+func TestRunWithAnotherEngine(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var text bytes.Buffer
+	cmd := runCmd{
+		Config: filepath.Join(dir, "c.yaml"), Data: filepath.Join(dir, "v.csv"), Out: filepath.Join(dir, "out"), Lang: "es", stdout: &text,
+		variables: map[string]string{
+			"ENGINE": "exec", "ENGINE_COMMAND": `["sh", "-c", "cat \"$0\" > copy.txt; exit 1", "{data}", "{config}"]`, "SCRATCH_DIR": dir,
+		},
+	}
+	write(t, cmd.Config, sample)
+	write(t, cmd.Data, "a\n1\n")
+	if exit, err := cmd.Run(t.Context()); exit != exitDataErrors || err != nil {
+		t.Fatalf("exit %d, %v, want %d\n%s", exit, err, exitDataErrors, &text)
+	}
+	if got, err := os.ReadFile(filepath.Join(cmd.Out, "copy.txt")); string(got) != "a\n1\n" {
+		t.Errorf("the program's file is %q, %v", got, err)
+	}
+	if strings.Contains(text.String(), "report.html") {
+		t.Errorf("the summary names a report that there isn't:\n%s", &text)
+	}
+	cmd.variables = map[string]string{"ENGINE": "exec"}
+	if exit, err := cmd.Run(t.Context()); exit != exitUnusable || err == nil || !strings.Contains(err.Error(), "ENGINE_COMMAND") {
+		t.Errorf("without a command: exit %d, %v", exit, err)
 	}
 }
 

@@ -71,4 +71,16 @@ var spanishCodes = map[fault.Code]string{
 	kernel.CodeCompile:  "la expresión no se puede evaluar",
 	engine.CodeNoTable:  "falta el archivo de un catálogo",
 	engine.CodeTooLarge: "Una columna es demasiado grande",
+
+	// Those of package processor, which imports this one.
+	"NO_INPUT":        "No hay ningún archivo de datos",
+	"INPUT_MISSING":   "Falta el archivo de datos",
+	"REQUEST_FIELD":   "Un valor de la solicitud no es válido",
+	"ENGINE_CONFIG":   "El programa no puede usar la configuración",
+	"ENGINE_EXIT":     "El programa terminó de forma inesperada",
+	"ENGINE_TIMEOUT":  "El programa superó el tiempo permitido",
+	"ENGINE_MEMORY":   "El programa superó la memoria permitida",
+	"ENGINE_OUTPUT":   "El programa dejó más archivos o datos de los permitidos",
+	"ENGINE_ARGUMENT": "Un valor de la solicitud no se puede pasar al programa",
+	"ENGINE_START":    "El programa no se pudo iniciar",
 }

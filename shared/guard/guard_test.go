@@ -308,6 +308,30 @@ func TestAnotherContentsOutcomeIsNoAnswer(t *testing.T) {
 	}
 }
 
+// A holder that lost its lock may write the record until it notices. It must not
+// have the last word: nobody would come to correct it.
+func TestAStaleHolderDoesNotKeepTheEndFromTheRecord(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	o, err := f.guard(func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
+		stale, revision, err := f.states.Load(ctx, a.Request.Key())
+		if err != nil {
+			return execution.Outcome{}, err
+		}
+		stale.Host = "h2"
+		if _, err := f.states.Save(ctx, stale, revision); err != nil {
+			return execution.Outcome{}, err
+		}
+		return f.commit(ctx, a)
+	}).Execute(t.Context(), attempt())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := f.record(t, o.Key); r.State != "SUCCEEDED" || r.Attempt != o.Attempt {
+		t.Errorf("record %+v", r)
+	}
+}
+
 // deaf is an event publisher that fails n times.
 type deaf struct {
 	guard.Events

@@ -60,8 +60,14 @@ type rig struct {
 
 func newRig(t testing.TB) rig {
 	t.Helper()
+	return newRigWith(t, func(*bus.Config) {})
+}
+
+func newRigWith(t testing.TB, change func(*bus.Config)) rig {
+	t.Helper()
 	s := bustest.Run(t)
 	s.Config.AckWait = 30 * time.Second
+	change(&s.Config)
 	js := s.Connect(t, "load")
 	if err := bus.Provision(t.Context(), js, s.Config); err != nil {
 		t.Fatal(err)

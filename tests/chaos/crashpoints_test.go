@@ -1,0 +1,245 @@
+package chaos
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"hash/fnv"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/failpoint"
+	"github.com/sagefleet/sagefleet/shared/history"
+	"github.com/sagefleet/sagefleet/tests/process"
+)
+
+// patience is how long an execution may take to end after a crash before it is
+// taken for lost. It is no measure: see the recovery flag.
+const patience = time.Minute
+
+// run is one crash at one point.
+type run struct {
+	scenario
+	point   failpoint.Point
+	seed    int
+	store   string
+	fleet   *fleet
+	journal *journal
+	key     execution.Key
+	rows    int
+}
+
+// Each step of the protocol is crashed in fleets of real processes. Every
+// execution must end, and only once.
+func TestCrashPoints(t *testing.T) {
+	results := &table{}
+	t.Run("fleets", func(t *testing.T) {
+		for store := range strings.SplitSeq(*places, ",") {
+			for kind, queue := range queues(store) {
+				for lane := range lanesOf(kind) {
+					t.Run(fmt.Sprintf("%s %s %d", store, kind, lane), func(t *testing.T) {
+						t.Parallel()
+						crashAll(t, kind, store, queue, results)
+					})
+				}
+			}
+		}
+	})
+	t.Logf("AckWait %v\n%s", *ackWait, results)
+	if p99 := results.percentile(99); *recovery > 0 && p99 > *recovery {
+		t.Errorf("recovery p99 %v, want at most %v", p99, *recovery)
+	}
+}
+
+// queues are the runs to be done with a store, by kind of fleet.
+func queues(store string) map[string]chan run {
+	var all []run
+	for seed := range *seeds {
+		for point, ways := range scenarios {
+			for way, s := range ways {
+				if s.only == nil || s.only[store] {
+					all = append(all, run{scenario: s, point: point, seed: seed, store: store, key: execution.Key{
+						Mailbox:    strings.ReplaceAll(string(point), ".", "-"),
+						ID:         fmt.Sprintf("way%d-seed%d", way, seed),
+						Generation: 1,
+					}})
+				}
+			}
+		}
+	}
+	byKind := map[string]chan run{workers: make(chan run, len(all)), bridges: make(chan run, len(all))}
+	for _, r := range all {
+		byKind[r.scenario.fleet] <- r
+	}
+	for _, queue := range byKind {
+		close(queue)
+	}
+	return byKind
+}
+
+// lanesOf shares the lanes out: a fleet of bridges has a fifth of the runs.
+func lanesOf(kind string) int {
+	if kind == bridges {
+		return max(*lanes/5, 1)
+	}
+	return max(*lanes-*lanes/5, 1)
+}
+
+// crashAll takes runs from queue until none is left and checks the history of
+// all of them.
+func crashAll(t *testing.T, kind, store string, queue <-chan run, results *table) {
+	f := newFleet(t, stores[store](t))
+	if kind == workers {
+		f.addWorker()
+		f.addWorker()
+	} else {
+		lambda := f.startLambda(t)
+		f.addBridge(lambda)
+		f.addBridge(lambda)
+	}
+	journal := newJournal()
+	var accepted []execution.Key
+	for r := range queue {
+		r.fleet, r.journal = f, journal
+		keys, took, ok := r.crash(t)
+		accepted = append(accepted, keys...)
+		results.add(store, r.point, took, ok)
+	}
+	report, err := history.Check(t.Context(), f.js, f.outcomes, accepted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !report.Clean() {
+		t.Errorf("%d lost, %d doubled\n%s", report.Lost, report.Doubled, strings.Join(report.Findings, "\n"))
+	}
+	journal.check(t)
+}
+
+// crash submits an execution and others that keep it company, lets one process
+// crash at the point, and returns how long after that everything had ended.
+func (r *run) crash(t *testing.T) (keys []execution.Key, took time.Duration, ok bool) {
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(r.point))
+	random := rand.New(rand.NewPCG(uint64(r.seed), hash.Sum64())) //nolint:gosec // repeatable, not secret
+	r.rows = 1 + random.IntN(200)
+	f := r.fleet
+	services := len(f.services)
+	f.revive(t)
+	for _, p := range r.fails {
+		f.arm(t, p, "error")
+	}
+	f.arm(t, r.point, "kill")
+	keys = []execution.Key{r.key}
+	submit := r.submit
+	if submit == nil {
+		submit = func(t testing.TB, r *run) { r.submitAs(t, r.key) }
+	}
+	submit(t, r)
+	for i := range random.IntN(3) {
+		time.Sleep(time.Duration(random.IntN(20)) * time.Millisecond)
+		company := r.key
+		company.ID += "-company" + strconv.Itoa(i)
+		r.submitAs(t, company)
+		keys = append(keys, company)
+	}
+	if !process.Until(patience, func() bool { return !f.armed(r.point) }) {
+		t.Errorf("%s: no process came to %s", r.key, r.point)
+		return keys, 0, false
+	}
+	crashed := time.Now()
+	if r.after != nil {
+		r.after(f, t)
+	}
+	if ok = r.await(t, keys); !ok {
+		t.Errorf("%s on %s: not all had ended %v after the crash at %s", r.key, r.store, patience, r.point)
+	}
+	took = time.Since(crashed)
+	if ended := f.ended(); ended != 1 && r.submit == nil && r.after == nil {
+		t.Errorf("%s: %d services ended, want one to have crashed", r.key, ended)
+	}
+	for _, s := range f.services[services:] {
+		s.Stop(t)
+	}
+	f.services = f.services[:services]
+	return keys, took, ok
+}
+
+func (r *run) submitAs(t testing.TB, k execution.Key) {
+	t.Helper()
+	call := time.Now()
+	if _, err := r.fleet.producer.Submit(t.Context(), r.submission(k, r.rows)); err != nil {
+		t.Fatal(err)
+	}
+	r.journal.note(k, submitted{}, nil, call)
+}
+
+// await reads until all have ended and the queue is empty, and notes what it saw.
+func (r *run) await(t testing.TB, keys []execution.Key) bool {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		ended := 0
+		for _, k := range keys {
+			if r.look(t, k) {
+				ended++
+			}
+		}
+		call := time.Now()
+		if ended < len(keys) || !r.fleet.idle(t) {
+			continue
+		}
+		for _, k := range keys {
+			r.journal.note(k, settled{}, nil, call)
+			r.look(t, k)
+		}
+		return true
+	}
+	return false
+}
+
+// look reads OUTCOME, as any client may, and reports whether k has ended.
+func (r *run) look(t testing.TB, k execution.Key) bool {
+	t.Helper()
+	call := time.Now()
+	o := r.fleet.read(t, k)
+	r.journal.note(k, read{}, o.Attempt, call)
+	want := execution.Succeeded
+	if r.kind != "" {
+		want = r.kind
+	}
+	if o.Kind != "" && o.Kind != want {
+		t.Errorf("%s ended %s: %v, want %s", k, o.Kind, o.Fault, want)
+	}
+	return o.Kind != ""
+}
+
+// A point that no scenario passes would never be crashed.
+func TestEveryPointHasAScenario(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "../../shared/failpoint/points.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var points int
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		name, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		points++
+		if len(scenarios[failpoint.Point(name)]) == 0 {
+			t.Errorf("no scenario passes %s", name)
+		}
+		return false
+	})
+	if points == 0 || points != len(scenarios) {
+		t.Errorf("%d points, %d with scenarios", points, len(scenarios))
+	}
+}

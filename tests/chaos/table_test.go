@@ -1,0 +1,72 @@
+package chaos
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sagefleet/sagefleet/shared/failpoint"
+	"github.com/sagefleet/sagefleet/shared/history"
+)
+
+// table is what came of the crashes.
+type table struct {
+	mu   sync.Mutex
+	rows map[row][]time.Duration
+	lost map[row]int
+}
+
+// row is one line of a table.
+type row struct {
+	store string
+	point failpoint.Point
+}
+
+func (tb *table) add(store string, p failpoint.Point, took time.Duration, ok bool) {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	if tb.rows == nil {
+		tb.rows, tb.lost = map[row][]time.Duration{}, map[row]int{}
+	}
+	key := row{store, p}
+	if !ok {
+		tb.lost[key]++
+		took = patience
+	}
+	tb.rows[key] = append(tb.rows[key], took)
+}
+
+// percentile is of all recovery times.
+func (tb *table) percentile(p float64) time.Duration {
+	all := slices.Concat(slices.Collect(maps.Values(tb.rows))...)
+	slices.Sort(all)
+	return history.Percentile(all, p)
+}
+
+func (tb *table) String() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	line := func(store, point string, times []time.Duration, lost int) {
+		slices.Sort(times)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.1f s\t%.1f s\n", store, point, len(times), len(times)-lost,
+			history.Percentile(times, 50).Seconds(), history.Percentile(times, 99).Seconds())
+	}
+	fmt.Fprintln(w, "store\tcrash at\truns\trecovered\tp50\tp99")
+	var all []time.Duration
+	lost := 0
+	for _, r := range slices.SortedFunc(maps.Keys(tb.rows), func(a, b row) int {
+		return cmp.Or(cmp.Compare(a.store, b.store), cmp.Compare(a.point, b.point))
+	}) {
+		line(r.store, string(r.point), tb.rows[r], tb.lost[r])
+		all = append(all, tb.rows[r]...)
+		lost += tb.lost[r]
+	}
+	line("all", "", all, lost)
+	_ = w.Flush()
+	return b.String()
+}

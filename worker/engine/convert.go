@@ -38,7 +38,11 @@ func (h hints) order() parse.Order {
 // cells are good.
 func convert(dst *table.Column, kind table.Kind, cells *table.Cells, slot int, order parse.Order, h *hints, bad table.Bitmap) table.Bitmap {
 	spans, data := cells.Columns[slot], cells.Data
-	dst.Reset(kind, len(spans))
+	if kind == table.Text {
+		dst.Share(spans, data)
+	} else {
+		dst.Reset(kind, len(spans))
+	}
 	bad = bad[:0]
 	refuse := func(i int) {
 		if len(bad) == 0 {
@@ -49,8 +53,6 @@ func convert(dst *table.Column, kind table.Kind, cells *table.Cells, slot int, o
 	}
 	switch kind {
 	case table.Text:
-		dst.Data = data
-		copy(dst.Spans, spans)
 		nullEmpty(dst)
 	case table.Decimal:
 		for i, s := range spans {

@@ -225,10 +225,8 @@ func (r *tableRun) tallyRow(c *check, t *tally, row int) {
 		t.count++
 		return
 	}
-	d := Detail{Row: row + 1, Value: Value{Null: true}}
-	if row < len(r.lines) { // the answer of a catalog rule may have more rows than the file
-		d.Line = r.lines[row]
-	}
+	// The answer of a catalog rule may have more rows than the file.
+	d := Detail{Line: r.lines.at(row), Row: row + 1, Value: Value{Null: true}}
 	if c.field >= 0 {
 		d.Value = valueOf(&r.kept[c.field], row)
 	}
@@ -292,8 +290,8 @@ func packageFinding(c *check, runs map[string]*tableRun, now int64) Finding {
 			continue
 		}
 		d := Detail{Row: i + 1, Value: Value{Null: true}}
-		if run != nil && !result.Scalar && i < len(run.lines) {
-			d.Line = run.lines[i]
+		if run != nil && !result.Scalar && i < run.rows {
+			d.Line = run.lines.at(i)
 			f.File = run.input.Name
 		}
 		t.add(d)

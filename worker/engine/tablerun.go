@@ -44,7 +44,7 @@ type tableRun struct {
 	short    int
 	uniques  []uniqueSet
 	kept     []table.Column // by field, where the plan keeps it
-	lines    []int          // by row, where the plan needs them
+	lines    lineIndex      // where the plan needs it
 }
 
 func newTableRun(plan *catalogPlan, input Input, now int64, workers int) *tableRun {
@@ -90,7 +90,7 @@ func (r *tableRun) forget() {
 	r.rows, r.short = 0, 0
 	r.tallies, r.broken = make([]tally, checks), make([]*fault.Error, checks)
 	r.hints, r.uniques = make([]hints, fields), make([]uniqueSet, checks)
-	r.kept, r.lines = make([]table.Column, fields), nil
+	r.kept, r.lines = make([]table.Column, fields), lineIndex{}
 	r.surplus, r.trailing = tally{}, tally{}
 	for i, kept := range r.plan.kept {
 		if kept { // a file without rows has columns all the same
@@ -233,7 +233,7 @@ func (r *tableRun) keep(b *batch) error {
 	}
 	if r.plan.lines {
 		for row := range b.table.Len {
-			r.lines = append(r.lines, b.cells.Line(row))
+			r.lines.add(b.cells.Line(row))
 		}
 	}
 	return nil

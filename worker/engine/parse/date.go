@@ -1,6 +1,9 @@
 package parse
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Order says which part of a date like 03/04/2024 is the day. It is a property
 // of a whole column.
@@ -77,10 +80,10 @@ func civil(t []byte, order Order) (y, m, d int, hint Hint, ok bool) {
 // yearFirst reads YYYY-MM-DD, which nearly all dates are, without a loop.
 func yearFirst(t []byte) (y, m, d int, ok bool) {
 	_ = t[9]
-	a, b, c, e := t[0]-'0', t[1]-'0', t[2]-'0', t[3]-'0'
-	f, g, h, i := t[5]-'0', t[6]-'0', t[8]-'0', t[9]-'0'
-	ok = a <= 9 && b <= 9 && c <= 9 && e <= 9 && f <= 9 && g <= 9 && h <= 9 && i <= 9
-	return int(a)*1000 + int(b)*100 + int(c)*10 + int(e), int(f)*10 + int(g), int(h)*10 + int(i), ok
+	year, month, days := binary.LittleEndian.Uint32(t), binary.LittleEndian.Uint16(t[5:]), binary.LittleEndian.Uint16(t[8:])
+	w := word(uint64(year) | uint64(month)<<32 | uint64(days)<<48)
+	pairs := w.pairs()
+	return int(pairs&0xff)*100 + int(pairs>>16&0xff), int(pairs >> 32 & 0xff), int(pairs >> 48), w.digits()
 }
 
 // slashed reads D/M/Y or M/D/Y; the separator may also be a hyphen or a point.
@@ -229,20 +232,22 @@ func daysSince1970(y, m, d int) int64 {
 }
 
 // Year returns the year of a moment in nanoseconds since 1970, the inverse of
-// daysSince1970 as far as it is needed.
+// daysSince1970 as far as it is needed. A division by a constant is a product,
+// and the remainder comes with it (Neri and Schneider, "Euclidean affine functions
+// and their application to calendar algorithms").
 func Year(ns int64) int64 {
-	days := ns / day
+	const untilDay0 = 719468 // days from the first of March of the year 0 to 1970
+	days := uint32(ns/day + untilDay0)
 	if ns%day < 0 {
 		days--
 	}
-	z := days + 719468
-	era := z / 146097 // never negative for what nanoseconds reach
-	dayOfEra := z - era*146097
-	yearOfEra := (dayOfEra - dayOfEra/1460 + dayOfEra/36524 - dayOfEra/146096) / 365
-	dayOfYear := dayOfEra - (365*yearOfEra + yearOfEra/4 - yearOfEra/100)
-	year := yearOfEra + era*400
-	if dayOfYear >= 306 { // January and February belong to the next year
+	n := 4*days + 3
+	century := n / 146097
+	n = n%146097 | 3
+	product := uint64(n) * 2939745
+	year := 100*century + uint32(product>>32)
+	if uint32(product)/2939745/4 >= 306 { // January and February belong to the next year
 		year++
 	}
-	return year
+	return int64(year)
 }

@@ -37,12 +37,19 @@ func Integer(text []byte) (int64, bool) {
 		return integerSlow(text)
 	}
 	var n int64
-	for _, c := range digits {
-		d := c - '0'
-		if d > 9 {
+	if w, ok := eight(digits); ok {
+		if !w.digits() {
 			return integerSlow(text)
 		}
-		n = n*10 + int64(d)
+		n = w.number()
+	} else {
+		for _, c := range digits {
+			d := c - '0'
+			if d > 9 {
+				return integerSlow(text)
+			}
+			n = n*10 + int64(d)
+		}
 	}
 	if negative {
 		n = -n
@@ -101,13 +108,20 @@ func Decimal(text []byte) (float64, bool) {
 	if len(digits) == 0 || len(digits) > maxDigits+1 {
 		return decimalSlow(text)
 	}
+	if w, ok := eight(digits); ok {
+		w, point := w.cutPoint()
+		if !w.digits() || point >= 0 && len(digits) == 1 {
+			return decimalSlow(text)
+		}
+		return scaled(w.number(), point, negative), true
+	}
 	var mantissa int64
 	point := -1
 	for i, c := range digits {
 		if d := c - '0'; d <= 9 {
 			mantissa = mantissa*10 + int64(d)
 		} else if c == '.' && point < 0 {
-			point = i
+			point = len(digits) - 1 - i
 		} else {
 			return decimalSlow(text)
 		}
@@ -115,14 +129,19 @@ func Decimal(text []byte) (float64, bool) {
 	if point < 0 && len(digits) > maxDigits || point >= 0 && len(digits) == 1 {
 		return decimalSlow(text)
 	}
+	return scaled(mantissa, point, negative), true
+}
+
+// scaled is a mantissa with that many digits after its point, -1 for no point.
+func scaled(mantissa int64, point int, negative bool) float64 {
 	f := float64(mantissa)
-	if point >= 0 {
-		f /= pow10[len(digits)-1-point]
+	if point > 0 {
+		f /= pow10[point]
 	}
 	if negative {
 		f = -f
 	}
-	return f, true
+	return f
 }
 
 func decimalSlow(text []byte) (float64, bool) {

@@ -56,6 +56,13 @@ func (c *Column) Reset(kind Kind, n int) {
 	}
 }
 
+// Share makes c a column of texts that lie in data, without a copy: spans and data
+// are the column's from now on.
+func (c *Column) Share(spans []Span, data []byte) {
+	c.Kind, c.Len, c.Nulls = Text, len(spans), c.Nulls[:0]
+	c.Spans, c.Data = spans, data
+}
+
 // SetNull makes value i null.
 func (c *Column) SetNull(i int) {
 	switch c.Kind {

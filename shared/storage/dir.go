@@ -29,6 +29,7 @@ type dir struct {
 	root    *os.Root
 	url     string
 	durable durableDirs
+	commits flusher
 }
 
 func openDir(loc location) (*dir, error) {
@@ -45,7 +46,7 @@ func openDir(loc location) (*dir, error) {
 	if err != nil {
 		return nil, op.fileFault(err)
 	}
-	return &dir{root: root, url: loc.String()}, nil
+	return &dir{root: root, url: loc.String(), commits: flusher{whole: newWholeSync(root)}}, nil
 }
 
 // mkdirDurably creates the directory name and those above it, each durable in
@@ -128,7 +129,7 @@ func (d *dir) Sync(ctx context.Context, key string) error {
 	if err := d.durable.ensure(d.root, path.Dir(key)); err != nil {
 		return op.fileFault(err)
 	}
-	if err := syncDir(parent); err != nil {
+	if err := syncDir(parent, (*os.File).Sync); err != nil {
 		return op.fileFault(err)
 	}
 	return nil
@@ -154,7 +155,7 @@ func (d *dir) Delete(ctx context.Context, key string) error {
 	if err := parent.Remove(path.Base(key)); err != nil {
 		return ignoreNotFound(op.missingOr(err))
 	}
-	if err := syncDir(parent); err != nil {
+	if err := syncDir(parent, (*os.File).Sync); err != nil {
 		return op.fileFault(err)
 	}
 	return nil

@@ -21,7 +21,7 @@ func (d *dir) Put(ctx context.Context, key string, r io.Reader) (Info, error) {
 		return Info{}, err
 	}
 	src := newSource(ctx, r)
-	err = d.publish(key, src, (*os.Root).Rename)
+	err = d.publish(key, src, (*os.Root).Rename, (*os.File).Sync)
 	switch {
 	case src.err != nil:
 		return Info{}, op.own(src.err)
@@ -41,7 +41,7 @@ func (d *dir) Create(ctx context.Context, key string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	err = d.publish(key, bytes.NewReader(data), (*os.Root).Link)
+	err = d.publish(key, bytes.NewReader(data), (*os.Root).Link, d.commits.sync)
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		return d.taken(op)
@@ -74,7 +74,7 @@ func (d *dir) taken(op operation) error {
 // loser of a race must not act on a winner that a power failure takes back.
 //
 // A crash leaves at most a temporary file, which nothing reads or lists.
-func (d *dir) publish(key string, data io.Reader, name func(r *os.Root, from, to string) error) error {
+func (d *dir) publish(key string, data io.Reader, name func(r *os.Root, from, to string) error, sync syncFunc) error {
 	parent, err := d.openParent(key)
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (d *dir) publish(key string, data io.Reader, name func(r *os.Root, from, to
 	defer parent.Close()
 
 	temp := tempPrefix + rand.Text()
-	if err := writeFile(parent, temp, data); err != nil {
+	if err := writeFile(parent, temp, data, sync); err != nil {
 		_ = parent.Remove(temp) // a leftover is harmless
 		return err
 	}
@@ -93,17 +93,20 @@ func (d *dir) publish(key string, data io.Reader, name func(r *os.Root, from, to
 		return err
 	}
 	failpoint.Hit(failpoint.FileLinked)
-	return errors.Join(err, syncDir(parent))
+	return errors.Join(err, syncDir(parent, sync))
 }
 
-func writeFile(r *os.Root, name string, data io.Reader) error {
+// syncFunc makes the data of a file, or the names in a directory, durable.
+type syncFunc func(*os.File) error
+
+func writeFile(r *os.Root, name string, data io.Reader, sync syncFunc) error {
 	f, err := r.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(f, data)
 	if err == nil {
-		err = f.Sync()
+		err = sync(f)
 	}
 	return errors.Join(err, f.Close())
 }
@@ -139,12 +142,12 @@ func openDirectory(r *os.Root, name string) (*os.Root, error) {
 	return nil, err
 }
 
-func syncDir(r *os.Root) error {
+func syncDir(r *os.Root, sync syncFunc) error {
 	f, err := r.Open(".")
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(sync(f), f.Close())
 }
 
 // maxDurable bounds the memory of durableDirs, at some 100 bytes per directory.
@@ -176,7 +179,7 @@ func (d *durableDirs) ensure(root *os.Root, name string) error {
 		return err
 	}
 	defer parent.Close()
-	if err := syncDir(parent); err != nil {
+	if err := syncDir(parent, (*os.File).Sync); err != nil {
 		return err
 	}
 	d.learn(name)

@@ -1,5 +1,11 @@
 package storage
 
+import (
+	"os"
+	"testing"
+	"time"
+)
+
 // NormalURL parses a store's URL and writes it again, without opening anything.
 func NormalURL(rawURL string) (string, error) {
 	loc, err := parse(rawURL)
@@ -7,4 +13,50 @@ func NormalURL(rawURL string) (string, error) {
 		return "", err
 	}
 	return loc.String(), nil
+}
+
+// GoesTogether reports whether many Creates at once sync everything together.
+func GoesTogether(s Store) bool { return s.(*dir).commits.whole != nil }
+
+const SlowFlush = slowFlush
+
+// Flusher is a flusher over a file system that a test makes up.
+type Flusher struct{ flusher }
+
+// System is such a file system.
+type System interface {
+	Covers(f *os.File) bool
+	Sync() error
+}
+
+type madeUp struct{ System }
+
+func (m madeUp) covers(f *os.File) bool { return m.Covers(f) }
+func (m madeUp) sync() error            { return m.Sync() }
+
+func NewFlusher(s System) *Flusher { return &Flusher{flusher{whole: madeUp{s}}} }
+
+func (f *Flusher) Sync(file *os.File) error { return f.sync(file) }
+
+// Hold is a caller alone that is not done before release is called.
+func (f *Flusher) Hold() (release func()) {
+	group, _ := f.join()
+	return func() { f.end(group) }
+}
+
+// Await waits until n callers have gathered.
+func (f *Flusher) Await(t *testing.T, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		f.mu.Lock()
+		size := 0
+		if f.next != nil {
+			size = f.next.size
+		}
+		f.mu.Unlock()
+		if size == n {
+			return
+		}
+	}
+	t.Fatalf("%d callers never gathered", n)
 }

@@ -1,0 +1,126 @@
+package storage
+
+import (
+	"os"
+	"sync"
+	"time"
+)
+
+// flusher makes files and directories durable for many callers at once.
+//
+// Who finds nobody at it syncs its own file, as if there were no flusher. Those
+// who come meanwhile gather, and go together with one sync of the whole file
+// system: its journal then commits once for all, and wakes one of them instead of
+// each. The first of those who gather leads the others, so there is no goroutine,
+// no timer, and nobody waits for company.
+type flusher struct {
+	whole wholeSync // nil where everyone syncs its own
+
+	mu      sync.Mutex
+	current *flush    // under way
+	next    *flush    // gathers until current is done
+	paused  time.Time // until then everyone syncs its own
+	broken  bool      // and now for good
+}
+
+// wholeSync syncs a whole file system.
+type wholeSync interface {
+	// covers reports whether f lies on it.
+	covers(f *os.File) bool
+	sync() error
+}
+
+// flush is that of one group.
+type flush struct {
+	size int
+	done chan struct{}
+	own  bool // it was none: everyone syncs its own
+}
+
+// A sync of the whole file system waits for what others wrote, too. While that is
+// much, a file by itself is sooner done.
+const (
+	slowFlush = 25 * time.Millisecond
+	slowPause = time.Second
+)
+
+// sync makes f durable: the data of a file, the names in a directory, as they are
+// when it is called.
+func (g *flusher) sync(f *os.File) error {
+	if g.whole == nil || !g.whole.covers(f) {
+		return f.Sync()
+	}
+	group, leads := g.join()
+	switch {
+	case group == nil:
+		return f.Sync()
+	case !leads:
+		<-group.done
+	case group.size == 1:
+		defer g.end(group)
+		return f.Sync()
+	default:
+		g.syncWhole(group)
+		g.end(group)
+	}
+	if group.own {
+		return f.Sync()
+	}
+	return nil
+}
+
+// join returns the group to go with and whether the caller leads it, which then
+// is complete and has the flusher to itself until end. It returns no group when
+// everyone is on their own.
+func (g *flusher) join() (group *flush, leads bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.broken || time.Now().Before(g.paused) {
+		return nil, false
+	}
+	if g.next != nil {
+		g.next.size++
+		return g.next, false
+	}
+	group = &flush{size: 1, done: make(chan struct{})}
+	if before := g.current; before != nil {
+		g.next = group
+		g.mu.Unlock()
+		<-before.done
+		g.mu.Lock()
+		g.next = nil
+	}
+	g.current = group
+	return group, true
+}
+
+func (g *flusher) end(group *flush) {
+	g.mu.Lock()
+	g.current = nil
+	g.mu.Unlock()
+	close(group.done)
+}
+
+// syncWhole must not be trusted again once it failed. The system tells such an
+// error once, of whatever file, so the next call would keep silent about files of
+// a later group that were written before. Synced by itself, each file tells its own.
+func (g *flusher) syncWhole(group *flush) {
+	g.mu.Lock()
+	broken := g.broken
+	g.mu.Unlock()
+	if broken {
+		group.own = true
+		return
+	}
+	began := time.Now()
+	err := g.whole.sync()
+	took := time.Since(began)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case err != nil:
+		group.own, g.broken = true, true
+	case took > slowFlush:
+		g.paused = time.Now().Add(slowPause)
+	}
+}

@@ -9,6 +9,7 @@ package bus
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
@@ -111,4 +112,26 @@ func ParseWork(subject string) (mailbox, id string, err error) {
 		return mailbox, id, err
 	}
 	return "", "", fmt.Errorf("subject %q carries no work", subject)
+}
+
+// SubjectDeadOf matches the dead letters of a mailbox, or all of them when it is
+// empty.
+func SubjectDeadOf(mailbox string) string {
+	if mailbox == "" {
+		return prefixDead + ">"
+	}
+	return prefixDead + mailbox + ".>"
+}
+
+// ParseDead reads whose dead letter stands on a subject. The name is an execution
+// id, or @stream-sequence with generation 0 for a message that names no execution.
+func ParseDead(subject string) (mailbox, name string, generation int, err error) {
+	parts := strings.Split(strings.TrimPrefix(subject, prefixDead), ".")
+	if len(parts) != 3 || !strings.HasPrefix(subject, prefixDead) {
+		return "", "", 0, fmt.Errorf("subject %q is no dead letter's", subject)
+	}
+	if generation, err = strconv.Atoi(parts[2]); err != nil {
+		return "", "", 0, fmt.Errorf("subject %q is no dead letter's: %w", subject, err)
+	}
+	return parts[0], parts[1], generation, nil
 }

@@ -24,7 +24,16 @@ const (
 // Publish puts r on the queue. When it returns nil the server has accepted r, as
 // durably as it was declared to be. Publishing the same request again is harmless.
 func Publish(ctx context.Context, js jetstream.JetStream, r execution.Request) error {
-	msg, err := requestMsg(r)
+	return publish(ctx, js, r, bus.SubjectExec(r.Mailbox, r.ID))
+}
+
+// PublishLocal is Publish for a request that no Lambda may take.
+func PublishLocal(ctx context.Context, js jetstream.JetStream, r execution.Request) error {
+	return publish(ctx, js, r, bus.SubjectLocal(r.Mailbox, r.ID))
+}
+
+func publish(ctx context.Context, js jetstream.JetStream, r execution.Request, subject string) error {
+	msg, err := requestMsg(r, subject)
 	if err != nil {
 		return err
 	}
@@ -77,7 +86,7 @@ func PublishMany(ctx context.Context, js jetstream.JetStream, rs []execution.Req
 		if i >= window {
 			answered(i - window)
 		}
-		msg, err := requestMsg(r)
+		msg, err := requestMsg(r, bus.SubjectExec(r.Mailbox, r.ID))
 		if err == nil {
 			futures[i], err = js.PublishMsgAsync(msg, jetstream.WithMsgID(messageID(r)))
 		}
@@ -104,7 +113,7 @@ var answeredAlready = func() chan *jetstream.PubAck {
 func (failedFuture) Ok() <-chan *jetstream.PubAck { return answeredAlready }
 func (failedFuture) Err() <-chan error            { return nil }
 
-func requestMsg(r execution.Request) (*nats.Msg, error) {
+func requestMsg(r execution.Request, subject string) (*nats.Msg, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
@@ -112,7 +121,7 @@ func requestMsg(r execution.Request) (*nats.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
-	msg := nats.NewMsg(bus.SubjectExec(r.Mailbox, r.ID))
+	msg := nats.NewMsg(subject)
 	msg.Data = data
 	if r.Trace != "" {
 		msg.Header.Set("traceparent", r.Trace)

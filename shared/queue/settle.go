@@ -193,10 +193,10 @@ func (c *Consumer) deadLetter(ctx context.Context, m message, subject, id string
 	letter := nats.NewMsg(subject)
 	letter.Data = m.Data()
 	for name, value := range map[string]string{
-		"Sage-Code": string(cause.Code), "Sage-Reason": headerText(cause.Error()), "Sage-Attempts": strconv.Itoa(attempts),
-		"Sage-Subject": m.Subject(), "Sage-Stream": m.meta.Stream,
-		"Sage-Sequence": strconv.FormatUint(m.meta.Sequence.Stream, 10),
-		headerEnqueued:  m.enqueued().Format(time.RFC3339Nano),
+		headerCode: string(cause.Code), headerReason: headerText(cause.Error()), headerAttempts: strconv.Itoa(attempts),
+		headerSubject: m.Subject(), headerStream: m.meta.Stream,
+		headerSequence: strconv.FormatUint(m.meta.Sequence.Stream, 10),
+		headerEnqueued: m.enqueued().Format(time.RFC3339Nano),
 	} {
 		letter.Header.Set(name, value)
 	}

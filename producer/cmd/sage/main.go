@@ -22,6 +22,7 @@ const (
 	exitOK         = 0
 	exitDataErrors = 1
 	exitDiffers    = 1
+	exitRefused    = 1
 	exitFailed     = 2
 	exitDead       = 3
 	exitTimeout    = 4
@@ -41,7 +42,10 @@ type commands struct {
 
 	Submit  submitCommand  `cmd:"" help:"Submit files for execution."`
 	Status  statusCommand  `cmd:"" help:"Say where an execution stands."`
+	Wait    waitCommand    `cmd:"" help:"Wait for the end of an execution."`
 	Fetch   fetchCommand   `cmd:"" help:"Fetch the report and the files of an execution."`
+	Redrive redriveCommand `cmd:"" help:"Have DEAD executions carried out again."`
+	Cancel  cancelCommand  `cmd:"" help:"End an execution that has not ended."`
 	Backlog backlogCommand `cmd:"" help:"Count the work that waits, runs and failed."`
 	Check   checkCommand   `cmd:"" help:"Check a configuration without running it."`
 	Admin   struct {

@@ -59,7 +59,7 @@ func (a *app) printStatus(s producer.Status) error {
 	if s.Summary != nil {
 		table = append(table, [2]string{"data", summaryText(*s.Summary)})
 	}
-	if s.Executor != "" {
+	if s.Executor != "" && s.Executor != execution.ByOperator {
 		table = append(table, [2]string{"executor", printable(s.Executor + " on " + s.Host)})
 	}
 	if s.Attempts > 0 {
@@ -96,6 +96,8 @@ func (a *app) stateText(s producer.Status) string {
 		return tint(a.stdout, green, string(s.State))
 	case execution.Dead.Terminal():
 		return tint(a.stdout, red, string(s.State)) + " (the data could not be checked)"
+	case execution.Cancelled.Terminal():
+		return tint(a.stdout, yellow, string(s.State)) + " (the data was not checked)"
 	default:
 		return tint(a.stdout, yellow, string(s.State))
 	}
@@ -113,6 +115,8 @@ func timeRows(s producer.Status, now time.Time) [][2]string {
 	}
 	table := [][2]string{{"accepted", s.Enqueued.Local().Format("2006-01-02 15:04:05 MST")}}
 	switch {
+	case s.State.Terminal() && s.Started.IsZero():
+		table = append(table, [2]string{"waited", durationText(s.Finished.Sub(s.Enqueued))})
 	case s.State == execution.Accepted || s.Started.IsZero():
 		table = append(table, [2]string{"waiting", "for " + durationText(now.Sub(s.Enqueued))})
 	case s.State == execution.Running:

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,12 +45,7 @@ Exit codes:
 }
 
 // Validate refuses what can be parsed but makes no sense.
-func (c submitCommand) Validate() error {
-	if c.Timeout < 0 {
-		return fmt.Errorf("--timeout: %v is no time to wait", c.Timeout)
-	}
-	return nil
-}
+func (c submitCommand) Validate() error { return validTimeout(c.Timeout) }
 
 // deadline is a time, or a duration from now.
 type deadline struct{ time.Time }
@@ -101,7 +95,19 @@ func (c submitCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	show.say("accepted " + request.ID)
-	return c.follow(ctx, a, tracker, request, show)
+	k := request.Key()
+	if newest, err := tracker.Status(ctx, k.Mailbox, k.ID); err == nil {
+		k = newest.Key // it may have been redriven
+	}
+	s, err := following{c.Timeout, c.JSON}.wait(ctx, a, tracker, k, show)
+	if err != nil {
+		return err
+	}
+	if s.RequestDigest != request.Digest() {
+		return fault.New(execution.CodeConflict, "execution %s of mailbox %s ended with other content", k.ID, k.Mailbox).
+			Expecting("the same configuration and files under the same id").Advise("submit under another id")
+	}
+	return a.printEnd(s, c.JSON)
 }
 
 // submission reads the configuration and looks at the files, so that what can be
@@ -189,64 +195,4 @@ func defaultMailbox() string {
 		return m
 	}
 	return "general"
-}
-
-var errTimeout = errors.New("the time to wait is over")
-
-// follow waits for the end of r, showing what happens, and prints how it ended.
-func (c submitCommand) follow(ctx context.Context, a *app, tracker *producer.Tracker, r execution.Request, show *progress) error {
-	if c.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, c.Timeout, errTimeout)
-		defer cancel()
-	}
-	show.phase("waiting for a worker")
-	s, err := tracker.Wait(ctx, r.Key(), func(s producer.Status) { show.say(stepText(s)) })
-	show.end()
-	if err != nil {
-		return c.stillOpen(ctx, a, s, err)
-	}
-	if s.RequestDigest != r.Digest() {
-		return fault.New(execution.CodeConflict, "execution %s of mailbox %s ended with other content", r.ID, r.Mailbox).
-			Expecting("the same configuration and files under the same id").Advise("submit under another id")
-	}
-	if c.JSON {
-		err = printJSON(a.stdout, s)
-	} else {
-		err = a.printStatus(s)
-	}
-	if err != nil {
-		return err
-	}
-	return endOf(s)
-}
-
-// stillOpen tells of a wait that was given up. The execution goes on.
-func (c submitCommand) stillOpen(ctx context.Context, a *app, s producer.Status, err error) error {
-	if ctx.Err() == nil {
-		return err
-	}
-	if c.JSON {
-		if err := printJSON(a.stdout, s); err != nil {
-			return err
-		}
-	}
-	code, why := exitInterrupt, "interrupted"
-	if errors.Is(err, errTimeout) {
-		code, why = exitTimeout, "not ended after "+c.Timeout.String()
-	}
-	_, _ = fmt.Fprintf(a.stderr, "%s %s; the execution is %s and goes on\n  hint: see `%s`\n",
-		tint(a.stderr, red, "sage:"), why, s.State, command("status", s.Key, ""))
-	return exit(code)
-}
-
-// endOf is the exit code of how an execution ended.
-func endOf(s producer.Status) error {
-	switch {
-	case s.State != execution.Succeeded.Terminal():
-		return exit(exitDead)
-	case s.Summary != nil && s.Summary.Errors > 0:
-		return exit(exitDataErrors)
-	}
-	return nil
 }

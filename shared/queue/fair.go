@@ -2,6 +2,8 @@ package queue
 
 import (
 	"context"
+	crand "crypto/rand"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -33,11 +35,14 @@ type fair struct {
 	taken    []string                             // mailboxes some of whose messages were taken from waiting
 	scouting bool
 	changed  chan struct{} // closed when a slot was given back or a message was found
+	chance   *rand.Rand
 }
 
 func newFair(js jetstream.JetStream, perMailbox int) *fair {
+	var seed [32]byte
+	_, _ = crand.Read(seed[:]) // never fails
 	return &fair{js: js, woken: make(chan struct{}, 1), shares: newShares(perMailbox),
-		waiting: map[string][]*jetstream.RawStreamMsg{}, changed: make(chan struct{})}
+		waiting: map[string][]*jetstream.RawStreamMsg{}, changed: make(chan struct{}), chance: rand.New(rand.NewChaCha8(seed))}
 }
 
 // began counts a slot of mailbox, whose message was delivered with pending more
@@ -110,7 +115,7 @@ func (f *fair) allot(free int) (ahead []early, ordinary int, changed <-chan stru
 // workers have found the same.
 func (f *fair) pick(mailbox string) *jetstream.RawStreamMsg {
 	found := f.waiting[mailbox]
-	i := rand.IntN(len(found)) //nolint:gosec // not a secret
+	i := f.chance.IntN(len(found))
 	msg := found[i]
 	f.waiting[mailbox] = slices.Delete(found, i, i+1)
 	if len(found) == 1 {
@@ -130,7 +135,7 @@ func (f *fair) neediest(now time.Time) (mailbox string, ok bool) {
 	if f.shares.leastRoom() == 0 {
 		least = math.Inf(1)
 	}
-	for name := range f.waiting {
+	for _, name := range slices.Sorted(maps.Keys(f.waiting)) {
 		if used := f.shares.used(name, now); used < least && f.shares.room(name) > 0 {
 			mailbox, least, ok = name, used, true
 		}

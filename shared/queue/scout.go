@@ -97,14 +97,14 @@ func (s *scout) know(mailbox, filter string) {
 	}
 }
 
-func (s *scout) mailboxes() []string { return slices.Collect(maps.Keys(s.trails)) }
+func (s *scout) mailboxes() []string { return slices.Sorted(maps.Keys(s.trails)) }
 
 // look finds the next waiting message of mailbox that it has not returned before,
 // or nil.
 func (s *scout) look(ctx context.Context, mailbox string) (*jetstream.RawStreamMsg, error) {
 	t := s.trails[mailbox]
-	for filter, next := range t {
-		msg, err := s.stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(filter))
+	for _, filter := range slices.Sorted(maps.Keys(t)) {
+		msg, err := s.stream.GetMsg(ctx, t[filter], jetstream.WithGetMsgSubject(filter))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			continue
 		}

@@ -42,7 +42,8 @@ func newFair(js jetstream.JetStream, perMailbox int) *fair {
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // never fails
 	return &fair{js: js, woken: make(chan struct{}, 1), shares: newShares(perMailbox),
-		waiting: map[string][]*jetstream.RawStreamMsg{}, changed: make(chan struct{}), chance: rand.New(rand.NewChaCha8(seed))}
+		waiting: map[string][]*jetstream.RawStreamMsg{}, changed: make(chan struct{}),
+		chance: rand.New(rand.NewChaCha8(seed))} //nolint:gosec // not a secret
 }
 
 // began counts a slot of mailbox, whose message was delivered with pending more

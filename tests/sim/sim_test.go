@@ -1,0 +1,101 @@
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"runtime"
+	"testing"
+	"testing/cryptotest"
+	"testing/synctest"
+	"time"
+)
+
+var (
+	oneSeed = flag.Uint64("seed", 0, "run this seed alone and print what happened")
+	seeds   = flag.Uint64("seeds", 200, "how many seeds to run")
+	first   = flag.Uint64("first", 1, "the first of them")
+)
+
+// TestProtocol: whatever goes wrong, nothing is lost and nothing is doubled.
+func TestProtocol(t *testing.T) {
+	if *oneSeed != 0 {
+		w := simulate(t, *oneSeed, true)
+		for _, s := range w.trace {
+			fmt.Println(s)
+		}
+		complain(t, w)
+		return
+	}
+	// A bubble does one thing at a time; with more threads it is handed around.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	began := time.Now()
+	for seed := *first; seed < *first+*seeds; seed++ {
+		if w := simulate(t, seed, false); len(w.violations) > 0 {
+			complain(t, w)
+		}
+	}
+	t.Logf("%d seeds in %v", *seeds, time.Since(began).Round(time.Millisecond))
+}
+
+func complain(t *testing.T, w *world) {
+	for _, v := range w.violations {
+		t.Errorf("seed %d: %s", w.plan.seed, v)
+	}
+}
+
+// TestReplay: a seed does the same each time.
+func TestReplay(t *testing.T) {
+	for seed := range uint64(20) {
+		a, b := simulate(t, 1000+seed, true), simulate(t, 1000+seed, true)
+		if a.digest == b.digest {
+			continue
+		}
+		for i, s := range a.trace {
+			if i >= len(b.trace) || b.trace[i] != s {
+				t.Errorf("seed %d: step %d was\n%v\nand then\n%v", 1000+seed, i, s, b.trace[min(i, len(b.trace)-1)])
+				break
+			}
+		}
+	}
+}
+
+// simulate runs one seed to its end.
+func simulate(t *testing.T, seed uint64, keepTrace bool) (w *world) {
+	scratch := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		cryptotest.SetGlobalRandom(t, seed)
+		w = newWorld(seed, fleetConfig, scratch)
+		w.keepTrace = keepTrace
+		for i := range 2 + w.plan.number("workers")%2 {
+			w.supervise(fmt.Sprintf("worker-%d", i+1), worker)
+		}
+		w.supervise("bridge", forwarder)
+		w.users()
+		w.await()
+		w.running.Wait()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.checkEnd()
+	})
+	return w
+}
+
+// await waits until all is quiet, and closes the world.
+func (w *world) await() {
+	time.Sleep(faultsEnd + 20*time.Second) // what was sent late has arrived by then
+	for w.now() < quietLimit {
+		w.mu.Lock()
+		done := w.settled()
+		w.mu.Unlock()
+		if done {
+			break
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closing = true
+	for p := range w.ledger.alive {
+		p.kill()
+	}
+}

@@ -1,0 +1,147 @@
+package sim
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/sagefleet/sagefleet/producer"
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/intake"
+	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/queue"
+)
+
+// mailboxOf: some executions are another mailbox's.
+func mailboxOf(id string) string {
+	if strings.HasSuffix(id, "1") || strings.HasSuffix(id, "4") {
+		return "compras"
+	}
+	return "ventas"
+}
+
+// insist runs act as a program of its own until it succeeds, as a person or a
+// script would.
+func (w *world) insist(name string, act func(*process) error) {
+	for n := 1; ; n++ {
+		p := w.start(fmt.Sprintf("%s.%d", name, n))
+		done := make(chan error, 1)
+		w.running.Go(func() { done <- act(p) })
+		var err error
+		select {
+		case err = <-done:
+		case <-p.died:
+			err = errCrashed
+		}
+		p.kill()
+		if err == nil && !p.isDead() {
+			return
+		}
+		time.Sleep(between(w.plan.number("again", p.name), 100*time.Millisecond, 2*time.Second))
+	}
+}
+
+// users submits what the seed asks for, and whatever else people do.
+func (w *world) users() {
+	count := 3 + int(w.plan.number("executions")%4)
+	for i := range count {
+		n := w.plan.number("kind", fmt.Sprint(i))
+		id := fmt.Sprintf("%s-%d", kinds[n%uint64(len(kinds))], i)
+		w.running.Go(func() { w.user(id, scramble(n)) })
+	}
+	if n := w.plan.number("misprint"); n%3 == 0 {
+		w.running.Go(func() {
+			time.Sleep(between(scramble(n), 0, 5*time.Second))
+			w.insist("misprinter", func(p *process) error {
+				_, err := p.js().Publish(p.ctx, bus.SubjectMailbox("ventas"), []byte("{"+misprints))
+				return err
+			})
+		})
+	}
+}
+
+// user submits one execution, perhaps twice, and perhaps redrives it if it dies.
+func (w *world) user(id string, n uint64) {
+	time.Sleep(between(n, time.Millisecond, 10*time.Second))
+	submit := func(name string) {
+		w.insist(name, func(p *process) error {
+			r, err := producer.New(p.js(), store{p}).Submit(p.ctx, submission(id))
+			if err == nil {
+				w.accept(r)
+			}
+			return err
+		})
+	}
+	submit("submit-" + id)
+	n = scramble(n)
+	if n%4 == 0 {
+		time.Sleep(between(scramble(n), time.Millisecond, 5*time.Second))
+		submit("resubmit-" + id)
+	}
+	if n/8%2 == 0 {
+		w.redrive(id, scramble(n))
+	}
+}
+
+func submission(id string) producer.Submission {
+	return producer.Submission{Mailbox: mailboxOf(id), ID: id, Config: []byte("sage_yaml: {}"), Files: []producer.File{{
+		Name: "a.csv", Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("a\n" + id + "\n")), nil },
+	}}}
+}
+
+// accept notes that a submitter was told so.
+func (w *world) accept(r execution.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.note("user", "accepted", r.Key().String(), "")
+	w.ledger.accepted[r.Key()] = r.Digest()
+}
+
+// redrive waits for an end and, if it is DEAD, has two people open the next
+// generation at once.
+func (w *world) redrive(id string, n uint64) {
+	k := execution.Key{Mailbox: mailboxOf(id), ID: id, Generation: 1}
+	for {
+		w.mu.Lock()
+		o, ended := w.ledger.committed[k]
+		w.mu.Unlock()
+		if ended && o.Kind != execution.Dead || w.now() > faultsEnd {
+			return
+		}
+		if ended {
+			break
+		}
+		time.Sleep(between(n, 300*time.Millisecond, time.Second))
+	}
+	for _, who := range []string{"redrive-" + id, "redrive2-" + id} {
+		w.running.Go(func() {
+			time.Sleep(between(scramble(n+uint64(len(who))), time.Millisecond, 2*time.Second))
+			w.insist(who, func(p *process) error { return w.reopen(p, id) })
+		})
+	}
+}
+
+// reopen publishes the generation after a DEAD one.
+func (w *world) reopen(p *process, id string) error {
+	objects := store{p}
+	r, err := intake.Request(p.ctx, objects, mailboxOf(id), id)
+	if err != nil {
+		return err
+	}
+	if _, err := outcome.New(objects).Read(p.ctx, r.Key()); err != nil {
+		return err
+	}
+	r.Generation = 2
+	w.mu.Lock()
+	if _, open := w.ledger.opened[r.Key()]; !open {
+		w.ledger.opened[r.Key()] = time.Now()
+	}
+	w.mu.Unlock()
+	if err := queue.Publish(p.ctx, p.js(), r); err != nil {
+		return err
+	}
+	w.accept(r)
+	return nil
+}

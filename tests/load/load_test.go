@@ -52,31 +52,36 @@ func awaitQuiet(t testing.TB) {
 
 // rig is a real server, a real store, and components over them.
 type rig struct {
-	server   bustest.Server
+	cfg      bus.Config
+	connect  func(t testing.TB, name string) jetstream.JetStream
 	js       jetstream.JetStream
 	objects  storage.Store
 	outcomes *outcome.Store
 }
 
-func newRig(t testing.TB) rig {
-	t.Helper()
-	return newRigWith(t, func(*bus.Config) {})
-}
+func newRig(t testing.TB) rig { return newRigWith(t, func(*bus.Config) {}) }
 
 func newRigWith(t testing.TB, change func(*bus.Config)) rig {
 	t.Helper()
 	s := bustest.Run(t)
 	s.Config.AckWait = 30 * time.Second
 	change(&s.Config)
-	js := s.Connect(t, "load")
-	if err := bus.Provision(t.Context(), js, s.Config); err != nil {
+	connect := func(t testing.TB, name string) jetstream.JetStream { return s.Connect(t, name) }
+	return newRigOver(t, s.Config, connect, "file://"+storeDir(t))
+}
+
+// newRigOver provisions the server that connect leads to.
+func newRigOver(t testing.TB, cfg bus.Config, connect func(testing.TB, string) jetstream.JetStream, storageURL string) rig {
+	t.Helper()
+	js := connect(t, "load")
+	if err := bus.Provision(t.Context(), js, cfg); err != nil {
 		t.Fatal(err)
 	}
-	objects, err := storage.Open(t.Context(), "file://"+storeDir(t))
+	objects, err := storage.Open(t.Context(), storageURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rig{s, js, objects, outcome.New(objects)}
+	return rig{cfg, connect, js, objects, outcome.New(objects)}
 }
 
 // storeDir is a directory that stays until the whole run is over: some file
@@ -98,15 +103,15 @@ var queueConfig = queue.Config{Drain: time.Second, BackoffBase: time.Second, Bac
 // worker runs a worker with slots on a connection of its own until the test ends.
 // Its executions take the given time and commit.
 func (r rig) worker(t testing.TB, name string, slots int, takes time.Duration) {
-	js := r.server.Connect(t, name)
-	consumer := queue.NewWorker(js, r.server.Config.AckWait, queue.Slots{Fleet: slots, Local: 1}, queueConfig)
+	js := r.connect(t, name)
+	consumer := queue.NewWorker(js, r.cfg.AckWait, queue.Slots{Fleet: slots, Local: 1}, queueConfig)
 	guarded := r.guard(t, js, name, execution.OnWorker, r.sleep(takes, execution.OnWorker))
 	r.until(t, func(ctx context.Context) error { return consumer.Run(ctx, guarded) })
 }
 
 func (r rig) guard(t testing.TB, js jetstream.JetStream, host, kind string, next execution.Executor) execution.Executor {
 	t.Helper()
-	g, err := guard.Open(t.Context(), js, r.server.Config, r.outcomes, next, guard.Identity{Executor: kind, Host: host},
+	g, err := guard.Open(t.Context(), js, r.cfg, r.outcomes, next, guard.Identity{Executor: kind, Host: host},
 		guard.Config{MaxAttempts: 5, MaxCrashes: 3, StateTTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)

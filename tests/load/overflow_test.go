@@ -20,6 +20,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/queue"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/tests/process"
 	"github.com/sagefleet/sagefleet/worker/function"
 )
 
@@ -28,6 +29,9 @@ const variableSleep = "LOAD_TEST_SLEEP"
 // TestMain makes this test binary the Lambda of its own tests: a real process
 // behind a real runtime, whose executions only sleep.
 func TestMain(m *testing.M) {
+	if file := os.Getenv(variableS3); file != "" {
+		panic(serveS3(file))
+	}
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
 		os.Exit(runTests(m))
 	}
@@ -44,6 +48,7 @@ func TestMain(m *testing.M) {
 }
 
 func runTests(m *testing.M) int {
+	process.IsolateAWS()
 	var err error
 	if stores, err = os.MkdirTemp("", "sage-load-"); err != nil {
 		panic(err)
@@ -100,7 +105,7 @@ func (r rig) bridge(t *testing.T, environments int, takes time.Duration) *timed 
 		t.Fatal(err)
 	}
 	clock := &timed{next: lambda, invoked: map[string]time.Time{}}
-	b, err := bridge.New(t.Context(), r.server.Connect(t, "bridge"), r.objects, r.server.Config, clock, "bridge", cfg)
+	b, err := bridge.New(t.Context(), r.connect(t, "bridge"), r.objects, r.cfg, clock, "bridge", cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

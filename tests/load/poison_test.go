@@ -19,7 +19,7 @@ func TestFailingMessagesDoNotBlockGoodOnes(t *testing.T) {
 	const failing, limit = 10, 50 * time.Millisecond
 	measure := func() time.Duration {
 		r := newRigWith(t, func(c *bus.Config) { c.MaxAckPending = failing })
-		js := r.server.Connect(t, "w0")
+		js := r.connect(t, "w0")
 		commit := r.sleep(0, execution.OnWorker)
 		guarded := r.guard(t, js, "w0", execution.OnWorker, execution.ExecutorFunc(
 			func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
@@ -28,7 +28,7 @@ func TestFailingMessagesDoNotBlockGoodOnes(t *testing.T) {
 				}
 				return commit(ctx, a)
 			}))
-		consumer := queue.NewWorker(js, r.server.Config.AckWait, queue.Slots{Fleet: 2, Local: 1}, queueConfig)
+		consumer := queue.NewWorker(js, r.cfg.AckWait, queue.Slots{Fleet: 2, Local: 1}, queueConfig)
 		r.until(t, func(ctx context.Context) error { return consumer.Run(ctx, guarded) })
 		r.submit(t, "veneno", failing)
 		r.failed(t, failing)

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	gopsutil "github.com/shirou/gopsutil/v4/process"
 )
 
 // Process is a running binary of the fleet. It does not outlive its test.
@@ -86,6 +88,20 @@ func (p *Process) String() string { return fmt.Sprintf("%s[%d]", p.name, p.cmd.P
 func (p *Process) Host() string {
 	host, _ := os.Hostname()
 	return fmt.Sprintf("%s-%d", host, p.cmd.Process.Pid)
+}
+
+// CPU is how much time the process has had of the cores so far.
+func (p *Process) CPU(t testing.TB) time.Duration {
+	t.Helper()
+	it, err := gopsutil.NewProcess(int32(p.cmd.Process.Pid)) //nolint:gosec // a process id
+	if err != nil {
+		t.Fatal(err)
+	}
+	times, err := it.Times()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration((times.User + times.System) * float64(time.Second))
 }
 
 // Signal sends sig and returns when.

@@ -27,13 +27,13 @@ type Server struct {
 // AnyPort lets the server choose.
 const AnyPort = -1
 
-// StartServer starts the nats-server among binaries, that keeps its streams under dir and waits until it
-// tells its port.
-func StartServer(t testing.TB, binaries, dir string, port int) Server {
+// StartServer starts the nats-server among binaries, that keeps its streams under dir, with more
+// arguments if there are any, and waits until it tells its port.
+func StartServer(t testing.TB, binaries, dir string, port int, args ...string) Server {
 	t.Helper()
 	name := "test-" + nats.NewInbox()[len(nats.InboxPrefix):]
-	p := Start(t, filepath.Join(binaries, "nats-server"), nil, "--name", name, "--addr", "127.0.0.1", "--port", strconv.Itoa(port),
-		"--jetstream", "--store_dir", dir, "--ports_file_dir", dir)
+	p := Start(t, filepath.Join(binaries, "nats-server"), nil, append([]string{"--name", name, "--addr", "127.0.0.1",
+		"--port", strconv.Itoa(port), "--jetstream", "--store_dir", dir, "--ports_file_dir", dir}, args...)...)
 	var ports struct {
 		NATS []string `json:"nats"`
 	}

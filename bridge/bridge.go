@@ -3,7 +3,8 @@
 //
 // It does not poll to decide: the server hands it a message only while the
 // policy's minimum waits. While the Lambda works, the bridge holds the message
-// and the lock, and it settles by the outcome that stands afterwards.
+// and the lock, and it settles by the outcome that stands afterwards. One of the
+// bridges also reconciles.
 package bridge
 
 import (
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sagefleet/sagefleet/bridge/overflow"
+	"github.com/sagefleet/sagefleet/bridge/reconcile"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/guard"
@@ -37,8 +39,9 @@ type Config struct {
 	// Slots is how many invocations may be under way at once.
 	Slots int `env:"BRIDGE_SLOTS" envDefault:"100"`
 
-	Queue queue.Config
-	Guard guard.Config
+	Queue     queue.Config
+	Guard     guard.Config
+	Reconcile reconcile.Config
 }
 
 // Validate refuses values that can't work, by variable.
@@ -51,13 +54,14 @@ func (c Config) Validate() error {
 	case c.Slots < 1:
 		return settings.Invalid("BRIDGE_SLOTS", c.Slots, "1 or more")
 	}
-	return errors.Join(c.Queue.Validate(), c.Guard.Validate())
+	return errors.Join(c.Queue.Validate(), c.Guard.Validate(), c.Reconcile.Validate(c.Guard.StateTTL))
 }
 
-// Bridge forwards overflow.
+// Bridge forwards overflow and repairs what crashes left.
 type Bridge struct {
 	consumer *queue.Consumer
 	guard    *guard.Guard
+	repairs  *reconcile.Reconciler
 	policy   overflow.Policy
 	useCPU   bool
 }
@@ -71,17 +75,22 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	if err != nil {
 		return nil, fmt.Errorf("open bridge: %w", err)
 	}
+	repairs, err := reconcile.New(ctx, js, objects, fleet, cfg.Guard.StateTTL, host, cfg.Reconcile)
+	if err != nil {
+		return nil, fmt.Errorf("open reconciler: %w", err)
+	}
 	consumer := queue.NewOverflow(js, fleet.AckWait, cfg.Slots, cfg.Queue)
-	return &Bridge{consumer: consumer, guard: g, useCPU: cfg.CPU > 0,
+	return &Bridge{consumer: consumer, guard: g, repairs: repairs, useCPU: cfg.CPU > 0,
 		policy: overflow.Threshold{Pending: cfg.Pending, CPU: cfg.CPU}}, nil
 }
 
-// Run forwards until ctx ends and then drains.
+// Run forwards and repairs until ctx ends and then drains.
 func (b *Bridge) Run(ctx context.Context) error {
 	zerolog.Ctx(ctx).Info().Msg("bridge watches the backlog")
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return b.consumer.Run(ctx, b.guard) })
 	group.Go(func() error { return b.steer(ctx) })
+	group.Go(func() error { return b.repairs.Run(ctx) })
 	return group.Wait()
 }
 

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sagefleet/sagefleet/bridge"
+	"github.com/sagefleet/sagefleet/bridge/reconcile"
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/deploy/lambdalocal"
 	"github.com/sagefleet/sagefleet/shared/bus"
@@ -132,9 +133,12 @@ func (p *Platform) run(ctx context.Context, cfg Config, body func(context.Contex
 		group.Go(func() error { return w.Run(named(ctx, name)) })
 	}
 	if len(cfg.Lambda) > 0 {
-		if err := p.addBridge(ctx, group, cfg); err != nil {
-			return err
-		}
+		err = p.addBridge(ctx, group, cfg)
+	} else {
+		err = p.addReconciler(ctx, group)
+	}
+	if err != nil {
+		return err
 	}
 	group.Go(func() error {
 		defer stop()
@@ -179,6 +183,20 @@ func (p *Platform) addBridge(ctx context.Context, group *errgroup.Group, cfg Con
 	}
 	group.Go(func() error { return p.Lambda.Run(named(ctx, "lambda")) })
 	group.Go(func() error { return b.Run(named(ctx, "bridge")) })
+	return nil
+}
+
+// addReconciler does what else a bridge does, where there is none.
+func (p *Platform) addReconciler(ctx context.Context, group *errgroup.Group) error {
+	cfg, err := settings.Parse[bridge.Config](nil)
+	if err != nil {
+		return err
+	}
+	r, err := reconcile.New(ctx, p.JS, p.Objects, p.Fleet, cfg.Guard.StateTTL, "local", cfg.Reconcile)
+	if err != nil {
+		return err
+	}
+	group.Go(func() error { return r.Run(named(ctx, "reconciler")) })
 	return nil
 }
 

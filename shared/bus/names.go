@@ -72,6 +72,9 @@ func IsLocal(subject string) bool { return strings.HasPrefix(subject, prefixLoca
 // replaces the one before.
 func SubjectLater(mailbox, id string) string { return prefixLater + mailbox + "." + id }
 
+// IsLater reports whether subject holds schedules.
+func IsLater(subject string) bool { return strings.HasPrefix(subject, prefixLater) }
+
 // SubjectDue is what a schedule emits.
 func SubjectDue(mailbox, id string) string { return prefixDue + mailbox + "." + id }
 
@@ -97,7 +100,7 @@ func SubjectRefused(mailbox, stream string, sequence uint64) string {
 // ParseWork reads the mailbox, and the execution id if there is one, from a
 // subject of accepted work.
 func ParseWork(subject string) (mailbox, id string, err error) {
-	for _, prefix := range []string{prefixExec, prefixLocal, prefixDue} {
+	for _, prefix := range []string{prefixExec, prefixLocal, prefixLater, prefixDue} {
 		rest, ok := strings.CutPrefix(subject, prefix)
 		if !ok {
 			continue

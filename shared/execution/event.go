@@ -45,6 +45,10 @@ const (
 	EventDead      = "dead"
 	EventCancelled = "cancelled"
 	EventRedriven  = "redriven" // told of the generation that it opened
+
+	EventRepaired = "repaired" // the reconciler completed or requeued what a crash left
+	EventStranded = "stranded" // its message is gone, and nobody kept the request
+	EventErased   = "erased"   // the customer's data was removed
 )
 
 // NewEvent completes data to an event. The id is made of what happened, so that

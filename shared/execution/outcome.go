@@ -37,9 +37,20 @@ type Outcome struct {
 	Started       time.Time    `json:"started,omitzero"`
 	Finished      time.Time    `json:"finished"`
 
+	// Erased is set when the customer's data was removed: what is left says that it
+	// ended, how and when.
+	Erased *Erasure `json:"erased,omitempty"`
+
 	// Usage is known to who paid, not to who worked: it stands in records and
 	// events, never in the stored object.
 	Usage *Usage `json:"usage,omitempty"`
+}
+
+// Erasure is who removed a customer's data, when and why.
+type Erasure struct {
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason,omitempty"`
 }
 
 // OutcomeVersion is the version of the OUTCOME format that this code writes.

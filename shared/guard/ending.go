@@ -27,6 +27,9 @@ func NewEnding(states *state.Store, events Events, host string) *Ending {
 // already, and tells the event. It may be repeated: the event's id is made of what
 // the outcome says, and so the same.
 func (e *Ending) Settle(ctx context.Context, r state.Record, revision uint64, o execution.Outcome) error {
+	if o.Erased != nil {
+		return nil // a record or an event would bring back what was removed
+	}
 	recorded := r.State == o.Kind.Terminal() && r.Attempt == o.Attempt
 	r = ended(r, o)
 	told := transition(r, o.Number)

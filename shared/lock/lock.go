@@ -85,6 +85,18 @@ func (l *Locker) held(ctx context.Context, name string) error {
 	return &HeldError{Owner: owner, Remaining: min(max(remaining, soon), l.ttl)}
 }
 
+// Held reports whether somebody holds the lock on name.
+func (l *Locker) Held(ctx context.Context, name string) (bool, error) {
+	_, err := l.kv.Get(ctx, name)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("lock %s: %w", name, err)
+	}
+	return true, nil
+}
+
 // Break takes the lock on name away from whoever holds it.
 func (l *Locker) Break(ctx context.Context, name string) error {
 	if err := l.kv.Purge(ctx, name, jetstream.PurgeTTL(time.Second)); err != nil {

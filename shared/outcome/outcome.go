@@ -35,7 +35,8 @@ const (
 	// files beyond it are stored beside it.
 	InlineLimit = 256 << 10
 
-	prefix      = "outcome/"
+	// Root is the prefix of every outcome in storage.
+	Root        = "outcome/"
 	maxManifest = 4 << 20
 )
 
@@ -56,7 +57,7 @@ func New(objects storage.Store) *Store { return &Store{objects: objects} }
 // Path is the storage key of the outcome of k.
 func Path(k execution.Key) string {
 	shard := sha256.Sum256([]byte(k.Path()))
-	return prefix + hex.EncodeToString(shard[:1]) + "/" + k.Path()
+	return Root + hex.EncodeToString(shard[:1]) + "/" + k.Path()
 }
 
 // AttemptPrefix is where one attempt at k stores what is too large for its
@@ -281,7 +282,7 @@ func skip(r *bufio.Reader, offset int64) error {
 // All yields every outcome there is, in the order of storage keys.
 func (s *Store) All(ctx context.Context) iter.Seq2[execution.Outcome, error] {
 	return func(yield func(execution.Outcome, error) bool) {
-		for info, err := range s.objects.List(ctx, prefix) {
+		for info, err := range s.objects.List(ctx, Root) {
 			if err != nil {
 				yield(execution.Outcome{}, err)
 				return

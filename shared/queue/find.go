@@ -51,6 +51,23 @@ func Find(ctx context.Context, js jetstream.JetStream, k execution.Key) (Found, 
 	return Found{}, false, nil
 }
 
+// Unnamed reports whether a message waits that was published to the mailbox
+// without an id in its subject, so that it may be anyone's.
+func Unnamed(ctx context.Context, js jetstream.JetStream, mailbox string) (bool, error) {
+	stream, err := js.Stream(ctx, bus.StreamExecutions)
+	if err != nil {
+		return false, fmt.Errorf("stream %s: %w", bus.StreamExecutions, err)
+	}
+	_, err = stream.GetLastMsgForSubject(ctx, bus.SubjectMailbox(mailbox))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for messages to mailbox %s: %w", mailbox, err)
+	}
+	return true, nil
+}
+
 // last returns the last message on subject if it is one of k: another
 // generation's, or one that will be refused, is not.
 func last(ctx context.Context, stream jetstream.Stream, subject string, k execution.Key) (Found, bool, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -47,6 +48,25 @@ func publish(ctx context.Context, js jetstream.JetStream, r execution.Request, s
 
 // messageID lets the server drop an honest repetition.
 func messageID(r execution.Request) string { return r.Key().String() + ":" + r.Digest()[:16] }
+
+// Republish puts the stored request r of an accepted execution back on the queue,
+// when its message is gone. Two that do so on the same occasion do it once; the
+// time of acceptance is kept.
+func Republish(ctx context.Context, js jetstream.JetStream, r execution.Request, accepted time.Time, occasion string) error {
+	msg, err := requestMsg(r, bus.SubjectExec(r.Mailbox, r.ID))
+	if err != nil {
+		return err
+	}
+	msg.Header.Set(headerEnqueued, accepted.UTC().Format(time.RFC3339Nano))
+	ack, err := js.PublishMsg(ctx, msg, jetstream.WithMsgID(r.Key().String()+":k"+occasion))
+	if err == nil && ack.Duplicate {
+		var found bool
+		if _, found, err = Find(ctx, js, r.Key()); err == nil && !found {
+			err = publishAgain(ctx, js, msg)
+		}
+	}
+	return publishFault(r.Key(), err)
+}
 
 // publishAgain publishes msg without an id. The server's "duplicate" proves nothing:
 // ids are the whole stream's, so anyone who may publish to any mailbox can have

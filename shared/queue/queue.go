@@ -156,6 +156,9 @@ func (m message) enqueued() time.Time {
 	return m.attempt.Enqueued
 }
 
+// local reports whether m is for workers only.
+func (m message) local() bool { return bus.IsLocal(m.Subject()) || m.Headers().Get(headerLocal) != "" }
+
 // copyOf returns a message for subject with m's payload and what must survive a
 // move: the id, in the subject, and the time of acceptance.
 func (m message) copyOf(subject string) *nats.Msg {

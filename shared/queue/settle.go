@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
@@ -51,8 +49,8 @@ func (c *Consumer) handleEarly(ctx context.Context, e early, next execution.Exec
 	switch {
 	case err != nil:
 		log.Debug().Err(err).Msg("not executed before its turn")
-	case o.Kind == execution.Dead:
-		if err := c.deadLetter(ctx, m, bus.SubjectDead(o.Key), o.Key.String(), o.Number, o.Fault); err != nil {
+	case o.Kind == execution.Dead && o.Erased == nil:
+		if err := m.letter(letterOf(o)).store(ctx, c.js); err != nil {
 			log.Warn().Err(err).Msg("dead letter left for its turn")
 		}
 	}
@@ -68,9 +66,9 @@ func (c *Consumer) settle(ctx context.Context, m message, o execution.Outcome, e
 	retry, isRetry := errors.AsType[*execution.RetryError](err)
 	busy, isBusy := errors.AsType[*execution.BusyError](err)
 	switch {
-	case err == nil && o.Kind == execution.Dead:
+	case err == nil && o.Kind == execution.Dead && o.Erased == nil:
 		log.Error().Str("code", string(o.Fault.Code)).Str("reason", o.Fault.Error()).Msg("execution dead")
-		if err := c.deadLetter(ctx, m, bus.SubjectDead(o.Key), o.Key.String(), o.Number, o.Fault); err != nil {
+		if err := m.letter(letterOf(o)).store(ctx, c.js); err != nil {
 			return err
 		}
 		return m.ack(ctx)
@@ -90,9 +88,9 @@ func (c *Consumer) settle(ctx context.Context, m message, o execution.Outcome, e
 	case fault.IsPermanent(err):
 		what := fault.Describe(err)
 		log.Error().Str("code", string(what.Code)).Str("reason", what.Error()).Msg("message refused")
-		id := fmt.Sprintf("%s-%d", m.meta.Stream, m.meta.Sequence.Stream)
-		subject := bus.SubjectRefused(m.mailbox, m.meta.Stream, m.meta.Sequence.Stream)
-		if err := c.deadLetter(ctx, m, subject, id, 0, what); err != nil {
+		refused := letter{id: fmt.Sprintf("%s-%d", m.meta.Stream, m.meta.Sequence.Stream), cause: what,
+			subject: bus.SubjectRefused(m.mailbox, m.meta.Stream, m.meta.Sequence.Stream)}
+		if err := m.letter(refused).store(ctx, c.js); err != nil {
 			return err
 		}
 		return m.ack(ctx)
@@ -118,7 +116,7 @@ func (c *Consumer) retryLater(ctx context.Context, m message, failures int) erro
 	k := m.request.Key()
 	later := m.copyOf(bus.SubjectLater(k.Mailbox, k.ID))
 	later.Header.Set(headerMove, rand.Text())
-	if bus.IsLocal(m.Subject()) || m.Headers().Get(headerLocal) != "" {
+	if m.local() {
 		later.Header.Set(headerLocal, "1")
 	}
 	// By hand, because the client's option rounds to whole seconds.
@@ -171,7 +169,7 @@ func (c *Consumer) tryMove(ctx context.Context, msg jetstream.Msg) error {
 	failpoint.Hit(failpoint.Due)
 	k := m.request.Key()
 	subject := bus.SubjectExec(k.Mailbox, k.ID)
-	if msg.Headers().Get(headerLocal) != "" {
+	if m.local() {
 		subject = bus.SubjectLocal(k.Mailbox, k.ID)
 	}
 	// The id is this move's own, and nobody else can guess it: a duplicate can only
@@ -185,39 +183,4 @@ func (c *Consumer) tryMove(ctx context.Context, msg jetstream.Msg) error {
 	}
 	failpoint.Hit(failpoint.Moved)
 	return m.ack(ctx)
-}
-
-// deadLetter stores the message as it came, with why, and waits for the server.
-func (c *Consumer) deadLetter(ctx context.Context, m message, subject, id string, attempts int, cause *fault.Error) error {
-	failpoint.Hit(failpoint.Burying)
-	letter := nats.NewMsg(subject)
-	letter.Data = m.Data()
-	for name, value := range map[string]string{
-		headerCode: string(cause.Code), headerReason: headerText(cause.Error()), headerAttempts: strconv.Itoa(attempts),
-		headerSubject: m.Subject(), headerStream: m.meta.Stream,
-		headerSequence: strconv.FormatUint(m.meta.Sequence.Stream, 10),
-		headerEnqueued: m.enqueued().Format(time.RFC3339Nano),
-	} {
-		letter.Header.Set(name, value)
-	}
-	if _, err := c.js.PublishMsg(ctx, letter, jetstream.WithMsgID(id)); err != nil {
-		return fmt.Errorf("dead letter %s: %w", subject, err)
-	}
-	failpoint.Hit(failpoint.Buried)
-	return nil
-}
-
-// headerText makes text fit for a header, which ends at a line break.
-func headerText(text string) string {
-	const limit = 4 << 10
-	text = strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, text)
-	if len(text) > limit {
-		text = strings.ToValidUTF8(text[:limit], "") + "…"
-	}
-	return text
 }

@@ -10,8 +10,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
@@ -93,6 +95,61 @@ func (s *Store) Save(ctx context.Context, r Record, revision uint64) (uint64, er
 		return 0, fmt.Errorf("save state of %s: %w", r.Key, err)
 	}
 	return ack.Sequence, nil
+}
+
+// Scan calls see with the records whose last change is later than revision after
+// and older than until, in the order of the changes, until see returns false. It
+// returns the revision to go on from. A record that changed meanwhile is met at its
+// new place.
+func (s *Store) Scan(ctx context.Context, after uint64, until time.Time, see func(Record) bool) (uint64, error) {
+	name := "KV_" + s.kv.Bucket()
+	stream, err := s.js.Stream(ctx, name)
+	if err != nil {
+		return after, fmt.Errorf("scan states: %w", err)
+	}
+	if now := stream.CachedInfo().State; now.Msgs == 0 || now.LastSeq <= after {
+		return after, nil
+	}
+	consumer, err := s.js.OrderedConsumer(ctx, name, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1, InactiveThreshold: time.Minute})
+	if err != nil {
+		return after, fmt.Errorf("scan states: %w", err)
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return after, fmt.Errorf("scan states: %w", err)
+	}
+	defer messages.Stop()
+	for {
+		const silence = 2 * time.Second // nothing is left of what was there when we began
+		msg, err := messages.Next(jetstream.NextMaxWait(silence))
+		if errors.Is(err, nats.ErrTimeout) || ctx.Err() != nil {
+			return after, ctx.Err()
+		}
+		if err != nil {
+			return after, fmt.Errorf("scan states: %w", err)
+		}
+		meta, err := msg.Metadata()
+		if err != nil || !meta.Timestamp.Before(until) {
+			return after, err
+		}
+		var r Record
+		// What has no value, or is nobody's record, is an expiry or not ours.
+		if json.Unmarshal(msg.Data(), &r) == nil && strings.HasSuffix(msg.Subject(), "."+r.Path()) && !see(r) {
+			return after, nil
+		}
+		if after = meta.Sequence.Stream; meta.NumPending == 0 {
+			return after, nil
+		}
+	}
+}
+
+// Forget removes the record of k.
+func (s *Store) Forget(ctx context.Context, k execution.Key) error {
+	if err := s.kv.Purge(ctx, k.Path(), jetstream.PurgeTTL(time.Second)); err != nil {
+		return fmt.Errorf("forget state of %s: %w", k, err)
+	}
+	return nil
 }
 
 // Watch calls see with the record of k as it is now, if there is one, and after

@@ -27,6 +27,7 @@ var sections = []struct{ title, dir, by string }{
 	{"Engine", "worker/processor", "worker, lambda"},
 	{"Function", "worker", "lambda"},
 	{"Overflow", "bridge", "bridge"},
+	{"Repairs", "bridge/reconcile", "bridge"},
 	{"Lambda", "bridge/remote", "bridge"},
 }
 

@@ -1,5 +1,5 @@
-// Command bridge forwards overflow to AWS Lambda until SIGTERM; it is configured
-// by the environment.
+// Command bridge forwards overflow to AWS Lambda, and repairs what crashes left
+// undone, until SIGTERM; it is configured by the environment.
 package main
 
 import (
@@ -31,7 +31,7 @@ type config struct {
 
 func main() {
 	kong.Parse(&struct{}{}, kong.Name("bridge"), kong.Description(
-		"Forwards executions that wait too long to AWS Lambda, until SIGTERM. It takes no arguments: "+
+		"Forwards executions that wait too long to AWS Lambda, and repairs what crashes left undone, until SIGTERM. It takes no arguments: "+
 			"STORAGE_URL and LAMBDA_FUNCTION must be set; README lists all variables. Exits 0 after a drain, 1 on errors."))
 	log := zerolog.New(os.Stderr).With().Timestamp().Str("service", "bridge").Logger()
 	ctx, stop := signal.NotifyContext(log.WithContext(context.Background()), os.Interrupt, syscall.SIGTERM)

@@ -1,0 +1,238 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/intake"
+	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/queue"
+	"github.com/sagefleet/sagefleet/shared/storage"
+)
+
+// maxSuspects bounds the memory: when so many executions are under way for longer
+// than the grace period, further records and requests wait until some have ended.
+const maxSuspects = 100_000
+
+// Where a suspect was found.
+const (
+	ended     = iota // it has an outcome
+	recorded         // its record says that it goes on
+	submitted        // only its request is known
+)
+
+// suspect is a generation that has not ended, or not wholly, as far as we know.
+type suspect struct {
+	found  int
+	looked time.Time
+	absent bool // no message was found when we looked last
+	told   bool // that it is stranded
+}
+
+type suspects map[execution.Key]*suspect
+
+func (s suspects) add(k execution.Key, found int) {
+	if have := s[k]; have != nil {
+		have.found = min(have.found, found)
+		return
+	}
+	s[k] = &suspect{found: found}
+}
+
+// oldest returns up to n suspects that were not looked at after before.
+func (s suspects) oldest(n int, before time.Time) []execution.Key {
+	var keys []execution.Key
+	for k, v := range s {
+		if !v.looked.After(before) {
+			if keys = append(keys, k); len(keys) == n {
+				break
+			}
+		}
+	}
+	return keys
+}
+
+// help looks at suspects. Those that were looked at wait until all others were.
+func (r *Reconciler) help(ctx context.Context, done *Summary) error {
+	began := time.Now()
+	keys := r.suspects.oldest(r.cfg.Batch, r.round)
+	if len(keys) < r.cfg.Batch {
+		r.round = began // the next sweep begins anew
+	}
+	var errs []error
+	for _, k := range keys {
+		s := r.suspects[k]
+		s.looked = began
+		over, err := r.examine(ctx, k, s, done)
+		if err != nil {
+			errs = append(errs, err)
+			const enough = 10 // the store or the server is away
+			if len(errs) == enough {
+				break
+			}
+			continue
+		}
+		if over {
+			delete(r.suspects, k)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// examine helps k if it needs it, and reports whether it is no suspect any more.
+func (r *Reconciler) examine(ctx context.Context, k execution.Key, s *suspect, done *Summary) (over bool, err error) {
+	if s.found == ended {
+		err := r.checkEnd(ctx, k, done)
+		return err == nil, err
+	}
+	rec, revision, err := r.states.Load(ctx, k)
+	if err != nil {
+		return false, err
+	}
+	if s.found == recorded && (revision == 0 || rec.State.Terminal()) || revision > 0 && time.Since(rec.Updated) < r.cfg.Grace {
+		return true, nil // it ended or goes on: the scan of records meets it again
+	}
+	_, waits, err := queue.Find(ctx, r.js, k)
+	if err != nil || waits {
+		s.absent = false
+		return false, err
+	}
+	if held, err := r.locks.Held(ctx, k.Path()); err != nil || held {
+		s.absent = false
+		return false, err // an invocation that had no message
+	}
+	// After the message: it is gone only once the outcome is there.
+	_, err = r.outcomes.Read(ctx, k)
+	switch {
+	case err == nil:
+		s.found = ended
+		err := r.checkEnd(ctx, k, done)
+		return err == nil, err
+	case !errors.Is(err, outcome.ErrNone):
+		return false, err
+	case !s.absent:
+		s.absent = true // it may have been on its way from one stream to the other
+		return false, nil
+	}
+	s.absent = false
+	return false, r.requeue(ctx, k, s, rec.Enqueued, done)
+}
+
+// requeue publishes again what was accepted and is nowhere.
+func (r *Reconciler) requeue(ctx context.Context, k execution.Key, s *suspect, accepted time.Time, done *Summary) error {
+	request, err := intake.Request(ctx, r.objects, k.Mailbox, k.ID)
+	if isMissing(err) {
+		return r.strand(ctx, k, s, done)
+	}
+	if err != nil {
+		return err
+	}
+	if accepted.IsZero() {
+		if info, err := r.objects.Stat(ctx, intake.RequestKey(k.Mailbox, k.ID)); err == nil {
+			accepted = info.Modified
+		}
+	}
+	if k.Generation > 1 {
+		request.Generation = k.Generation
+	}
+	occasion := time.Now().Unix() / max(int64(r.cfg.Every.Seconds()), 1)
+	if err := queue.Republish(ctx, r.js, request, accepted, strconv.FormatInt(occasion, 10)); err != nil {
+		return err
+	}
+	done.Requeued++
+	return r.tell(ctx, execution.EventRepaired, execution.EventData{Key: k, State: execution.Accepted, Code: "NOT_QUEUED",
+		Token: uint64(occasion), Reason: "it was accepted, and on no queue; it was published again", Enqueued: accepted}) //nolint:gosec // a time
+}
+
+// strand says, once, that nobody can finish k.
+func (r *Reconciler) strand(ctx context.Context, k execution.Key, s *suspect, done *Summary) error {
+	if s.told {
+		return nil
+	}
+	if waits, err := queue.Unnamed(ctx, r.js, k.Mailbox); err != nil || waits {
+		return err // its message may be one of those
+	}
+	s.told = true
+	done.Stranded++
+	return r.tell(ctx, execution.EventStranded, execution.EventData{Key: k, Code: "REQUEST_LOST",
+		Reason: "its message is gone, it has no outcome, and its request was not stored with its inputs; submit it again"})
+}
+
+// checkEnd completes what belongs to the outcome of k, unless a message of k will
+// do it.
+func (r *Reconciler) checkEnd(ctx context.Context, k execution.Key, done *Summary) error {
+	rec, revision, err := r.states.Load(ctx, k)
+	if err != nil {
+		return err
+	}
+	isRecorded := rec.State.Terminal()
+	if isRecorded && rec.State != execution.Dead.Terminal() {
+		return nil
+	}
+	_, err = queue.ReadLetter(ctx, r.js, k.Mailbox, k.ID, k.Generation)
+	buried := err == nil
+	if err != nil && !errors.Is(err, queue.ErrNoLetter) || buried && isRecorded {
+		return err
+	}
+	if _, waits, err := queue.Find(ctx, r.js, k); err != nil || waits {
+		return err
+	}
+	o, err := r.outcomes.Read(ctx, k)
+	if errors.Is(err, outcome.ErrNone) || err == nil && o.Erased != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var what []string
+	if !isRecorded {
+		if err := r.ending.Settle(ctx, rec, revision, o); err != nil {
+			return err
+		}
+		what = append(what, "record and event")
+	}
+	if o.Kind == execution.Dead && !buried {
+		if err := r.bury(ctx, o); err != nil {
+			return err
+		}
+		what = append(what, "dead letter")
+	}
+	if what == nil {
+		return nil
+	}
+	done.Repaired++
+	return r.tell(ctx, execution.EventRepaired, execution.EventData{Key: k, State: o.Kind.Terminal(), Attempt: o.Attempt,
+		Token: execution.AttemptToken(o.Attempt), Executor: o.Executor, Code: "NOT_SETTLED",
+		Reason: "it had an outcome and was left without " + strings.Join(what, " and "), Finished: o.Finished})
+}
+
+// bury stores the dead letter of o, with the request if it was kept.
+func (r *Reconciler) bury(ctx context.Context, o execution.Outcome) error {
+	request, err := intake.Request(ctx, r.objects, o.Mailbox, o.ID)
+	if isMissing(err) {
+		return queue.Bury(ctx, r.js, o, nil)
+	}
+	if err != nil {
+		return err
+	}
+	if o.Generation > 1 {
+		request.Generation = o.Generation
+	}
+	return queue.Bury(ctx, r.js, o, &request)
+}
+
+func (r *Reconciler) tell(ctx context.Context, kind string, what execution.EventData) error {
+	zerolog.Ctx(ctx).Warn().Str("mailbox", what.Mailbox).Str("execution", what.Key.ID).Str("code", what.Code).
+		Str("reason", what.Reason).Msg("execution " + kind)
+	what.Executor = cmp.Or(what.Executor, "reconciler")
+	return r.events.Publish(kind, execution.NewEvent(kind, r.host, time.Now(), what))(ctx)
+}
+
+func isMissing(err error) bool { return errors.Is(err, storage.ErrNotFound) }

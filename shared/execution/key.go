@@ -52,6 +52,9 @@ func ValidateID(id string) error { return validateToken(CodeID, "execution_id", 
 // ValidateMailbox reports whether name may become a subject, a key and a path.
 func ValidateMailbox(name string) error { return validateToken(CodeMailbox, "mailbox", name) }
 
+// ValidateClass reports whether name is a service class's.
+func ValidateClass(name string) error { return validateToken(CodeRequestField, "class", name) }
+
 // Validate checks every part of the key.
 func (k Key) Validate() error {
 	if err := ValidateMailbox(k.Mailbox); err != nil {

@@ -38,7 +38,8 @@ type Request struct {
 
 	// Deadline is an objective, not a limit: late work still runs.
 	Deadline time.Time `json:"deadline,omitzero"`
-	// Class chooses a service level; empty is the default class.
+	// Class chooses a service level: how long an attempt may take. One that the
+	// fleet doesn't know, or none, is the default.
 	Class      string `json:"class,omitempty"`
 	Generation int    `json:"generation,omitempty"` // 0 means 1
 	Trace      string `json:"trace,omitempty"`      // W3C traceparent
@@ -134,7 +135,7 @@ func (r Request) Validate() error {
 		}
 	}
 	if r.Class != "" {
-		if err := validateToken(CodeRequestField, "class", r.Class); err != nil {
+		if err := ValidateClass(r.Class); err != nil {
 			return err
 		}
 	}

@@ -39,6 +39,12 @@ type Config struct {
 	// MaxCrashes is how many attempts may end without a word, because the
 	// process died, before the execution is taken for a poison message.
 	MaxCrashes int `env:"MAX_CRASHES" envDefault:"3"`
+	// Timeout is how long one attempt may take; 0 is no limit. It counts as a
+	// failed attempt then, and is retried.
+	Timeout time.Duration `env:"EXECUTION_TIMEOUT" envDefault:"1h"`
+	// The same for requests of a class, such as bulk:2h,urgent:1m. Other classes
+	// have EXECUTION_TIMEOUT.
+	ClassTimeouts map[string]time.Duration `env:"CLASS_TIMEOUTS"`
 	// StateTTL is how long records of ended executions are kept.
 	StateTTL time.Duration `env:"STATE_TTL" envDefault:"24h"`
 }
@@ -53,7 +59,7 @@ func (c Config) Validate() error {
 	case c.StateTTL < time.Second:
 		return settings.Invalid("STATE_TTL", c.StateTTL, "1s or more")
 	}
-	return nil
+	return c.validateTimeouts()
 }
 
 // Events tells what happened; see package event.
@@ -128,13 +134,13 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 		return g.bury(ctx, a, r, revision, cause)
 	}
 	held, stop := lease.Keep(ctx)
-	o, err := g.next.Execute(held, a)
+	work, end := g.cfg.limit(held, a.Request)
+	o, err := g.next.Execute(work, a)
+	cause := context.Cause(work)
+	end()
 	stop()
-	if lost := context.Cause(held); err != nil && errors.Is(lost, lock.ErrLost) {
-		err = busy(lost) // another holder is at it, or a canceller was
-	}
 	if err != nil {
-		return g.fail(ctx, a, r, revision, err)
+		return g.fail(ctx, a, r, revision, blame(err, cause))
 	}
 	if err := started(ctx); err != nil {
 		return execution.Outcome{}, busy(err)

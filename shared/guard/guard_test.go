@@ -3,6 +3,7 @@ package guard_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -145,6 +146,9 @@ func TestFailuresAreChargedUntilTheyAreSpent(t *testing.T) {
 	}
 	if r := f.record(t, o.Key); r.State != "DEAD" {
 		t.Errorf("record %+v", r)
+	}
+	if !strings.Contains(o.Fault.Hint, "`sage redrive e1 --mailbox ventas`") {
+		t.Errorf("the hint is %q", o.Fault.Hint)
 	}
 }
 

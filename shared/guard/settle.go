@@ -18,13 +18,16 @@ func (g *Guard) spent(r state.Record) error {
 	switch {
 	case r.Failures >= g.cfg.MaxAttempts:
 		return fault.New(CodeExhausted, "%d attempts failed, the last with %s: %s", r.Failures, r.Code, r.Reason).
-			Advise("remove the cause and submit again under another id").Permanent()
+			Advise("remove the cause, then `%s`", redrive(r.Key)).Permanent()
 	case r.Crashes >= g.cfg.MaxCrashes:
 		return fault.New(CodePoison, "%d attempts ended without a word, the last on %s", r.Crashes, r.Host).
-			Advise("look for crashes and memory limits in the workers' logs").Permanent()
+			Advise("look for crashes and memory limits in the workers' logs, then `%s`", redrive(r.Key)).Permanent()
 	}
 	return nil
 }
+
+// redrive is the command that has k carried out again.
+func redrive(k execution.Key) string { return "sage redrive " + k.ID + " --mailbox " + k.Mailbox }
 
 // bury commits DEAD for cause.
 func (g *Guard) bury(ctx context.Context, a execution.Attempt, r state.Record, revision uint64, cause error) (execution.Outcome, error) {

@@ -84,6 +84,8 @@ func expected(e env.ParseError) string {
 		return "a number"
 	case kind == "bool":
 		return "true or false"
+	case kind == "map[string]time.Duration":
+		return "names and durations such as bulk:2h,urgent:1m"
 	}
 	return e.Err.Error()
 }

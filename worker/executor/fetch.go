@@ -84,7 +84,7 @@ func missing(name, source string, err error) error {
 	}
 	if errors.Is(err, storage.ErrNotFound) {
 		return fault.New(CodeMissing, "%s is not at %s", name, source).
-			Expecting("the file to be there before the request is published").Advise("put it there and submit again under another id")
+			Expecting("the file to be there before the request is published").Advise("put it there, then `sage redrive` the execution")
 	}
 	return fmt.Errorf("fetch %q: %w", name, err)
 }

@@ -34,7 +34,10 @@ func (c *Cells) Reset(columns int) {
 // Grow makes room for n rows in all columns, whose cells may then be set by
 // index. Those that aren't set have no meaning.
 func (c *Cells) Grow(n int) {
-	stride := (n+page-1)/page*page + skew
+	stride := n
+	if n >= page {
+		stride = (n+page-1)/page*page + skew
+	}
 	if need := stride * len(c.Columns); cap(c.slab) < need {
 		c.slab = make([]Span, need+need/8)
 	}

@@ -73,12 +73,10 @@ func (c *CSV) Close() error { return c.close() }
 // open reads as far as the first record.
 func (c *CSV) open() error {
 	var b Block
-	var head []byte
-	for len(head) < len(utf8BOM) && !c.eof {
-		var err error
-		if head, err = c.fillBy(head, min(firstRead, c.limits.Block)); err != nil {
-			return err
-		}
+	// A byte order mark must come whole: half of one is taken for Latin-1.
+	head, err := c.fillBy(nil, max(min(firstRead, c.limits.Block), len(utf8BOM)))
+	if err != nil {
+		return err
 	}
 	switch {
 	case bytes.HasPrefix(head, utf16LEBOM), bytes.HasPrefix(head, utf16BEBOM):

@@ -234,8 +234,10 @@ func cellReferences() []specimen {
 		specimen{name: "last column", data: cell("XFD2"), exit: 1, code: "structure"},
 		specimen{name: "400,000 columns", exit: 2, code: reader.CodeColumns, data: with(partSheet,
 			around(sheetStart+headRow+`<row r="2">`, numbered(400_000, func(i int) string { return "<c><v>" + mixed(i)[:4] + "</v></c>" }), `</row>`+sheetEnd))},
-		specimen{name: "rows backwards", data: sheet(headRow + strings.ReplaceAll(plainRow, `2"`, `9"`) + plainRow), exit: 1},
-		specimen{name: "the same row twice", data: sheet(headRow + plainRow + plainRow), exit: 1},
+		specimen{name: "rows backwards", data: sheet(headRow + strings.ReplaceAll(plainRow, `2"`, `9"`) + plainRow), exit: 2, code: reader.CodeExcel},
+		specimen{name: "the same row twice", data: sheet(headRow + plainRow + plainRow), exit: 2, code: reader.CodeExcel},
+		specimen{name: "cells backwards", data: sheet(headRow + `<row r="2"><c r="B2"><v>1</v></c><c r="A2"><v>2</v></c></row>`), exit: 2, code: reader.CodeExcel},
+		specimen{name: "no style", data: sheet(headRow + strings.Replace(plainRow, `<c r="B2">`, `<c r="B2" s="x">`, 1)), exit: 2, code: reader.CodeExcel},
 		specimen{name: "10^5 times the same cell", exit: 2, code: reader.CodeColumns, data: with(partSheet,
 			around(sheetStart+headRow+`<row r="2">`, numbered(100_000, func(i int) string { return `<c r="A2"><v>` + mixed(i) + "</v></c>" }), `</row>`+sheetEnd))},
 	)...)

@@ -12,8 +12,9 @@ import (
 )
 
 // audit reads the sheets of a workbook a second time, beside excelize: that takes
-// broken XML for the end of the sheet, and a text that isn't there for an empty
-// cell. Rows would be lost without a word.
+// broken XML for the end of the sheet, a text that isn't there for an empty cell,
+// and a cell or a row that comes too late for the next one. Rows would be lost, and
+// cells land in other columns, without a word.
 type audit struct {
 	stopped atomic.Bool
 	done    chan struct{}
@@ -106,10 +107,14 @@ func (a *audit) part(f *zip.File, see func(xml.Token) error) error {
 	}
 }
 
-// cellAudit sees to it that the texts which cells name are there.
+// cellAudit sees to it that the texts which cells name are there, and that rows
+// and cells stand in their order.
 type cellAudit struct {
 	part  string
 	texts int
+
+	row, column int  // of the last cell
+	over        bool // the rows are: what comes then may be called row as well
 
 	cell   string // as it calls itself
 	shared bool   // the cell's value is the number of a text
@@ -120,21 +125,16 @@ func (c *cellAudit) see(token xml.Token) error {
 	switch token := token.(type) {
 	case xml.StartElement:
 		switch token.Name.Local {
+		case "row":
+			return c.startRow(token)
 		case "c":
-			c.cell, c.shared = "", false
-			for _, attribute := range token.Attr {
-				switch attribute.Name.Local {
-				case "r":
-					c.cell = attribute.Value
-				case "t":
-					c.shared = attribute.Value == "s"
-				}
-			}
+			return c.startCell(token)
 		case "v":
 			c.value = c.shared
 		}
 	case xml.EndElement:
 		c.value = false
+		c.over = c.over || token.Name.Local == "sheetData"
 	case xml.CharData:
 		if !c.value {
 			return nil
@@ -145,4 +145,63 @@ func (c *cellAudit) see(token xml.Token) error {
 		}
 	}
 	return nil
+}
+
+// startRow leaves numbers that are none to excelize, which refuses them.
+func (c *cellAudit) startRow(row xml.StartElement) error {
+	before := c.row
+	c.row, c.column = before+1, 0
+	for _, attribute := range row.Attr {
+		if n, err := strconv.Atoi(attribute.Value); attribute.Name.Local == "r" && err == nil && n != 0 {
+			c.row = n
+		}
+	}
+	if c.row <= before && !c.over {
+		return c.disorder("row %d of %q comes after row %d", c.row, c.part, before)
+	}
+	return nil
+}
+
+func (c *cellAudit) startCell(cell xml.StartElement) error {
+	c.cell, c.shared = "", false
+	before := c.column
+	c.column++
+	for _, attribute := range cell.Attr {
+		switch attribute.Name.Local {
+		case "r":
+			c.cell = attribute.Value
+			if n := columnOf(c.cell); n > 0 {
+				c.column = n
+			}
+		case "s":
+			if _, err := strconv.Atoi(attribute.Value); err != nil { // excelize would skip the cell
+				return fail(CodeExcel, "a cell of row %d of %q has the style %.20q", c.row, c.part, attribute.Value).Expecting("the number of a style")
+			}
+		case "t":
+			c.shared = attribute.Value == "s"
+		}
+	}
+	if c.column <= before && !c.over {
+		return c.disorder("the cell %.20q of %q comes after column %d", c.cell, c.part, before)
+	}
+	return nil
+}
+
+func (c *cellAudit) disorder(format string, args ...any) error {
+	return fail(CodeExcel, format, args...).Expecting("rows and cells in their order, each once").
+		Advise("open the workbook in a spreadsheet program and save it again")
+}
+
+// columnOf is the number of the column that a reference such as AB12 begins with.
+// It is 0 if that is none.
+func columnOf(reference string) int {
+	n := 0
+	for i := range len(reference) {
+		letter := reference[i] | 0x20
+		if letter < 'a' || letter > 'z' || n > 1<<14 {
+			break
+		}
+		n = 26*n + int(letter-'a') + 1
+	}
+	return n
 }

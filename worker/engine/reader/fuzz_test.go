@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/xuri/excelize/v2"
 
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/worker/engine/reader"
@@ -140,6 +142,7 @@ const (
 	sheetHead = `<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>`
 	sheetTail = `</sheetData></worksheet>`
 	office    = `http://schemas.openxmlformats.org/officeDocument/2006/relationships`
+	textsXML  = `<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><si><t>uno</t></si><si><r><t>d</t></r><r><t>os</t></r></si></sst>`
 	bookXML   = `<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="` + office +
 		`"><sheets><sheet name="datos" sheetId="1" r:id="rId1"/></sheets></workbook>`
 )
@@ -156,8 +159,13 @@ func xlsx(book, sheet, texts string) []byte {
 		"xl/worksheets/sheet1.xml", sheet)
 }
 
-// readBook reads a sheet through blocks of that size. Rows are as wide as the
-// sheet's widest.
+// The sheets of this test have this many columns, the last of them of dates.
+const (
+	sheetWidth = 40
+	dateColumn = sheetWidth - 1
+)
+
+// readBook reads a sheet through blocks of that size.
 func readBook(t *testing.T, data []byte, dir string, header bool, block int) (first []string, rows []row, err error) {
 	t.Helper()
 	name := filepath.Join(dir, "libro.xlsx")
@@ -171,12 +179,11 @@ func readBook(t *testing.T, data []byte, dir string, header bool, block int) (fi
 		return nil, nil, err
 	}
 	defer x.Close()
-	const width = 40
-	layout := reader.Layout{Columns: width, Dates: make([]bool, width)}
-	for i := range width {
+	layout := reader.Layout{Columns: sheetWidth, Dates: make([]bool, sheetWidth)}
+	for i := range sheetWidth {
 		layout.Slots = append(layout.Slots, i)
 	}
-	layout.Dates[1] = true
+	layout.Dates[dateColumn] = true
 	var b reader.Block
 	var cells table.Cells
 	for {
@@ -200,15 +207,14 @@ func readBook(t *testing.T, data []byte, dir string, header bool, block int) (fi
 // FuzzExcel: whatever stands in the parts of a workbook, it is refused with a
 // code or has rows in ascending lines, the same however it is cut into blocks.
 func FuzzExcel(f *testing.F) {
-	const texts = `<sst><si><t>uno</t></si><si><r><t>d</t></r><r><t>os</t></r></si></sst>`
 	for _, rows := range []string{
-		`<row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c></row><row r="2"><c r="A2"><v>1.5</v></c><c r="B2"><v>45292</v></c></row>`,
+		`<row r="1"><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c></row><row r="2"><c r="A2"><v>1.5</v></c><c r="AN2"><v>45292</v></c></row>`,
 		`<row><c t="inlineStr"><is><t xml:space="preserve"> a </t></is></c></row><row r="7"><c r="C7" t="b"><v>1</v></c><c r="D7" t="e"><v>#N/A</v></c></row>`,
 		`<row r="1048576"><c r="XFD1048576"><f>A1+1</f><v>2</v></c></row>`, `<row r="2"/><row r="1"><c r="B1"><v>1</v></c><c r="A1"><v>2</v></c></row>`,
 		`<row r="1"><c r="A1" s="x" t="s"><v>0</v></c><c r="B2" t="str"><v>_x0041_&amp;</v></c></row>`, ``,
 	} {
-		f.Add(bookXML, sheetHead+rows+sheetTail, texts, true, uint8(0))
-		f.Add(strings.Replace(bookXML, "<sheets>", `<workbookPr date1904="1"/><sheets>`, 1), sheetHead+rows+sheetTail, texts, false, uint8(9))
+		f.Add(bookXML, sheetHead+rows+sheetTail, textsXML, true, uint8(0))
+		f.Add(strings.Replace(bookXML, "<sheets>", `<workbookPr date1904="1"/><sheets>`, 1), sheetHead+rows+sheetTail, textsXML, false, uint8(9))
 	}
 	dir := f.TempDir()
 	clean := scratch(f)
@@ -228,4 +234,87 @@ func FuzzExcel(f *testing.F) {
 		}
 		clean(t)
 	})
+}
+
+// FuzzSheet writes a sheet cell by cell, as bytes say: it is read exactly as it
+// was written or, when its cells or rows are out of order, refused.
+func FuzzSheet(f *testing.F) {
+	f.Add([]byte{1, 0, 0, 1, 0, 1, 1, 0, 2, 1, 1, 3, 1, 0, 4, 2, 2, 5})
+	f.Add([]byte{3, 0, 0, 1, 200, 1})
+	f.Add([]byte{200, 3, 0, 1, 1, 6, 0, 250, 7, 255, 1, 0})
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, moves []byte) {
+		sheet, want, plain := drawSheet(moves)
+		_, rows, err := readBook(t, xlsx(bookXML, sheet, textsXML), dir, false, 1<<20)
+		if err != nil {
+			if plain {
+				t.Fatalf("%v, of a sheet in order:\n%s", err, sheet)
+			}
+			return
+		}
+		got := map[int][]string{}
+		for _, r := range rows {
+			got[r.line] = r.cells
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Fatalf("%s\n(-written +read)\n%s", sheet, d)
+		}
+	})
+}
+
+// drawSheet returns a sheet and what stands in the cells of its rows, unless
+// they are empty. Three bytes make a cell: how far to go down, how far right, and
+// what it is. The sheet is plain when it only goes down and right.
+func drawSheet(moves []byte) (sheet string, rows map[int][]string, plain bool) {
+	rows, plain = map[int][]string{}, true
+	var b strings.Builder
+	b.WriteString(sheetHead)
+	line, column := 0, 0
+	for ; len(moves) >= 3; moves = moves[3:] {
+		down, right, what := int(int8(moves[0]))%4, int(int8(moves[1]))%4, moves[2]
+		if down != 0 || line == 0 {
+			if line > 0 {
+				b.WriteString("</row>")
+			}
+			plain = plain && line+down > line
+			line, column = max(line+down, 1), 0
+			fmt.Fprintf(&b, `<row r="%d">`, line)
+		}
+		plain = plain && right >= 0 && column+right < dateColumn
+		column = min(max(column+right, 0), dateColumn-1) + 1
+		kind, value, text := cellOf(what)
+		name, _ := excelize.ColumnNumberToName(column)
+		fmt.Fprintf(&b, `<c r="%s%d"%s>%s</c>`, name, line, kind, value)
+		if text != "" {
+			if rows[line] == nil {
+				rows[line] = make([]string, sheetWidth)
+			}
+			rows[line][column-1] = text
+		}
+	}
+	if line > 0 {
+		b.WriteString("</row>")
+	}
+	return b.String() + sheetTail, rows, plain
+}
+
+// cellOf is the attribute, the element and the text of a cell.
+func cellOf(what byte) (kind, value, text string) {
+	number := fmt.Sprint(int(what) / 8)
+	switch what % 8 {
+	case 0:
+		return ` t="s"`, "<v>0</v>", "uno"
+	case 1:
+		return ` t="inlineStr"`, "<is><t>" + number + "</t></is>", number
+	case 2:
+		return ` t="str"`, "<f>A1</f><v>x" + number + "</v>", "x" + number
+	case 3:
+		return ` t="b"`, "<v>1</v>", "1"
+	case 4:
+		return ` s="0"`, "<v>" + number + ".5</v>", number + ".5"
+	case 5:
+		return "", "", ""
+	default:
+		return "", "<v>" + number + "</v>", number
+	}
 }

@@ -97,6 +97,14 @@ func SubjectRefused(mailbox, stream string, sequence uint64) string {
 	return fmt.Sprintf("%s%s.@%s-%d.0", prefixDead, mailbox, stream, sequence)
 }
 
+// ParseWaiting is [ParseWork] for schedules too: work that nobody is handed yet.
+func ParseWaiting(subject string) (mailbox, id string, err error) {
+	if rest, ok := strings.CutPrefix(subject, prefixLater); ok {
+		subject = prefixDue + rest
+	}
+	return ParseWork(subject)
+}
+
 // ParseWork reads the mailbox, and the execution id if there is one, from a
 // subject of accepted work.
 func ParseWork(subject string) (mailbox, id string, err error) {

@@ -1,152 +1,135 @@
 // Package history checks what happened against what was promised: nothing that
-// was accepted is lost, and no result is committed twice.
+// was accepted is lost, no result is committed twice, and everything that is told
+// of an execution agrees with how it ended.
 //
-// It believes two sources only: the outcomes in storage and the events on the
-// stream. Records and logs prove nothing.
+// It decides by the outcomes in storage. Events, records, dead letters and what
+// still waits are what is compared with them. It reads all of that once and sorts
+// it outside of memory, so that a history may be of any size.
 package history
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
+	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/storage"
 )
+
+// Guarantee is one of the fleet's promises, by its number.
+type Guarantee string
+
+// The guarantees, as far as they can be seen from outside.
+const (
+	OneEnd     Guarantee = "I1" // what is told and recorded of an end is what is stored
+	OneResult  Guarantee = "I2" // at most one attempt committed
+	Unchanged  Guarantee = "I3" // what was committed stays
+	NotLost    Guarantee = "I4" // what was accepted has ended, or waits
+	Complete   Guarantee = "I5" // an end is followed by its record, event and dead letter
+	OneRedrive Guarantee = "I6" // a generation follows one that is DEAD
+	NoGhosts   Guarantee = "I7" // nothing from before a redrive commits into it
+	Durable    Guarantee = "I8" // what is known to be accepted left a trace
+)
+
+// Finding is one violation.
+type Finding struct {
+	Guarantee Guarantee     `json:"guarantee"`
+	Key       execution.Key `json:"execution"`
+	What      string        `json:"what"`
+	Events    []uint64      `json:"event_sequences,omitempty"` // in the stream of events
+	Do        string        `json:"do"`
+}
+
+func (f Finding) String() string {
+	at := ""
+	if len(f.Events) > 0 {
+		at = fmt.Sprintf(" (events %v)", f.Events)
+	}
+	return fmt.Sprintf("%s %s: %s%s; %s", f.Guarantee, f.Key, f.What, at, f.Do)
+}
 
 // Report is what a check found.
 type Report struct {
-	Accepted   int            `json:"accepted"`
+	Accepted   int            `json:"accepted"` // generations that left any trace, or are known to be accepted
 	Succeeded  int            `json:"succeeded"`
 	Dead       int            `json:"dead"`
 	Cancelled  int            `json:"cancelled"`
-	Lost       int            `json:"lost"`    // accepted, and without an outcome
+	Open       int            `json:"open"`    // not ended, and they wait or run
+	Lost       int            `json:"lost"`    // accepted, without an outcome, and waiting nowhere
 	Doubled    int            `json:"doubled"` // told of more than one committed result
+	Refused    int            `json:"refused"` // dead letters that name no execution
 	ByExecutor map[string]int `json:"by_executor"`
-	CostUSD    float64        `json:"lambda_usd"`         // of every invocation told of, failed ones included
-	Findings   []string       `json:"findings,omitempty"` // each violation in words
+	CostUSD    float64        `json:"lambda_usd"` // of every invocation told of, failed ones included
 
+	Violations map[Guarantee]int `json:"violations"`         // all there are
+	Findings   []Finding         `json:"findings,omitempty"` // the first of them
+	// EventsSince is when the oldest event was stored that is still kept: ends
+	// before that can't be compared with what was told.
+	EventsSince time.Time `json:"events_since,omitzero"`
 	// Waits are the times from acceptance to the start of the attempt that
-	// committed, sorted.
-	Waits []time.Duration `json:"-"`
+	// committed.
+	Waits Times `json:"-"`
 }
 
-// Check compares the outcomes and events of the accepted executions.
-func Check(ctx context.Context, js jetstream.JetStream, outcomes *outcome.Store, accepted []execution.Key) (Report, error) {
-	r := Report{Accepted: len(accepted), ByExecutor: map[string]int{execution.OnWorker: 0, execution.OnLambda: 0}}
-	told, cost, err := readEvents(ctx, js)
-	if err != nil {
-		return r, err
-	}
-	r.CostUSD = cost
-	for _, k := range accepted {
-		o, err := outcomes.Read(ctx, k)
-		if errors.Is(err, outcome.ErrNone) {
-			r.Lost++
-			r.Findings = append(r.Findings, fmt.Sprintf("%s: accepted, and it has no outcome", k))
-			continue
-		}
-		if err != nil {
-			return r, err
-		}
-		r.count(o)
-		r.compare(o, told[k])
-	}
-	slices.Sort(r.Waits)
-	return r, nil
-}
+// maxFindings is how many findings a report keeps; see [Options.Found] for all.
+const maxFindings = 1000
 
-func (r *Report) count(o execution.Outcome) {
-	switch o.Kind {
-	case execution.Succeeded:
-		r.Succeeded++
-	case execution.Cancelled:
-		r.Cancelled++
-	default:
-		r.Dead++
+// Explain lists the findings, one a line.
+func (r Report) Explain() string {
+	var b strings.Builder
+	for _, f := range r.Findings {
+		fmt.Fprintln(&b, f)
 	}
-	r.ByExecutor[o.Executor]++
-	if !o.Enqueued.IsZero() && !o.Started.IsZero() {
-		r.Waits = append(r.Waits, max(o.Started.Sub(o.Enqueued), 0))
-	}
-}
-
-// compare finds an end that was told otherwise than it is stored, or not at all.
-func (r *Report) compare(o execution.Outcome, told []execution.EventData) {
-	attempts := map[string]bool{}
-	for _, e := range told {
-		attempts[e.Attempt] = true
-		if e.Attempt == o.Attempt && e.State != o.Kind.Terminal() {
-			r.Findings = append(r.Findings, fmt.Sprintf("%s: told %s, stored %s", o.Key, e.State, o.Kind))
-		}
-	}
-	if len(attempts) > 1 {
-		r.Doubled++
-		r.Findings = append(r.Findings, fmt.Sprintf("%s: %d attempts were told to have committed", o.Key, len(attempts)))
-	} else if !attempts[o.Attempt] {
-		r.Findings = append(r.Findings, fmt.Sprintf("%s: attempt %s is stored, %d others were told of", o.Key, o.Attempt, len(attempts)))
-	}
+	return b.String()
 }
 
 // Clean reports whether nothing was found.
-func (r Report) Clean() bool { return r.Lost == 0 && r.Doubled == 0 && len(r.Findings) == 0 }
+func (r Report) Clean() bool { return len(r.Violations) == 0 }
 
-// Percentile returns the p-th percentile (0–100) of sorted durations.
-func Percentile(sorted []time.Duration, p float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[min(int(float64(len(sorted))*p/100), len(sorted)-1)]
+// Options say what is checked.
+type Options struct {
+	// Objects is the fleet's storage, to find accepted requests in; they aren't
+	// looked for when it is nil.
+	Objects  storage.Store
+	Accepted iter.Seq[execution.Key] // known to have been accepted, by whoever submitted them
+	Mailbox  string                  // only this one; all when empty
+	Since    time.Time               // only what ended, or was accepted, since then
+	// Ended says that nothing may wait or run any more, and that nothing is so
+	// recent that what belongs to it may be under way.
+	Ended    bool
+	Found    func(Finding)            // is told each finding; may be nil
+	Progress func(what string, n int) // is told what is read, and how many were; may be nil
 }
 
-// readEvents reads the stream of events once, up to its end as of now. It returns
-// the terminal ones by execution, and what all invocations cost.
-func readEvents(ctx context.Context, js jetstream.JetStream) (told map[execution.Key][]execution.EventData, cost float64, err error) {
-	stream, err := js.Stream(ctx, bus.StreamEvents)
-	if err != nil {
-		return nil, 0, fmt.Errorf("read events: %w", err)
+// Check is [Verify] for a fleet where everything accepted should have ended.
+func Check(ctx context.Context, js jetstream.JetStream, outcomes *outcome.Store, accepted []execution.Key) (Report, error) {
+	return Verify(ctx, js, outcomes, Options{Accepted: slices.Values(accepted), Ended: true})
+}
+
+// Verify compares everything that is known of executions. It only reads, and may
+// be run while the fleet works.
+func Verify(ctx context.Context, js jetstream.JetStream, outcomes *outcome.Store, opts Options) (Report, error) {
+	facts := newSorter()
+	defer facts.close()
+	c := collector{js: js, outcomes: outcomes, opts: opts, facts: facts}
+	if err := c.collect(ctx); err != nil {
+		return Report{}, err
 	}
-	told = map[execution.Key][]execution.EventData{}
-	if stream.CachedInfo().State.Msgs == 0 {
-		return told, 0, nil
-	}
-	last := stream.CachedInfo().State.LastSeq
-	consumer, err := js.OrderedConsumer(ctx, bus.StreamEvents, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		return nil, 0, fmt.Errorf("read events: %w", err)
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		return nil, 0, fmt.Errorf("read events: %w", err)
-	}
-	defer messages.Stop()
-	seen := map[string]bool{}
-	for {
-		msg, err := messages.Next(jetstream.NextContext(ctx))
+	j := newJudge(ctx, js, outcomes, opts, c.horizon)
+	j.report.Refused, j.report.EventsSince = c.refused, c.eventsSince
+	for f, err := range facts.sorted() {
+		if err == nil {
+			err = j.hear(f)
+		}
 		if err != nil {
-			return nil, 0, fmt.Errorf("read events: %w", err)
-		}
-		var e execution.Event
-		if err := json.Unmarshal(msg.Data(), &e); err != nil {
-			return nil, 0, fmt.Errorf("read events: %w", err)
-		}
-		if !seen[e.ID] { // the server's own deduplication ends after a while
-			seen[e.ID] = true
-			if e.Data.State.Terminal() {
-				told[e.Data.Key] = append(told[e.Data.Key], e.Data)
-			}
-			if e.Data.Usage != nil {
-				cost += e.Data.Usage.CostUSD
-			}
-		}
-		if meta, err := msg.Metadata(); err != nil || meta.Sequence.Stream >= last {
-			return told, cost, err
+			return j.report, err
 		}
 	}
+	return j.report, j.decide()
 }

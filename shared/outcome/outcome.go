@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"path"
 	"time"
 
@@ -277,27 +276,4 @@ func skip(r *bufio.Reader, offset int64) error {
 	}
 	_, err := io.CopyN(io.Discard, r, offset)
 	return err
-}
-
-// All yields every outcome there is, in the order of storage keys.
-func (s *Store) All(ctx context.Context) iter.Seq2[execution.Outcome, error] {
-	return func(yield func(execution.Outcome, error) bool) {
-		for info, err := range s.objects.List(ctx, Root) {
-			if err != nil {
-				yield(execution.Outcome{}, err)
-				return
-			}
-			k, err := execution.ParsePath(path.Base(info.Key))
-			if err != nil {
-				if !yield(execution.Outcome{}, fmt.Errorf("%s: %w", info.Key, err)) {
-					return
-				}
-				continue
-			}
-			o, err := s.read(ctx, k)
-			if !yield(o, err) {
-				return
-			}
-		}
-	}
 }

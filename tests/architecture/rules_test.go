@@ -25,7 +25,8 @@ var (
 		{"settings"},
 		{"lock", "state", "bus", "storage", "event", "spec"},
 		{"outcome", "intake"},
-		{"guard", "queue", "history"},
+		{"guard", "queue"},
+		{"history"},
 	}
 	wordLayers = 2
 

@@ -115,7 +115,7 @@ func crashAll(t *testing.T, kind, store string, queue <-chan run, results *table
 		t.Fatal(err)
 	}
 	if !report.Clean() {
-		t.Errorf("%d lost, %d doubled\n%s", report.Lost, report.Doubled, strings.Join(report.Findings, "\n"))
+		t.Errorf("%d lost, %d doubled\n%s", report.Lost, report.Doubled, report.Explain())
 	}
 	journal.check(t)
 }

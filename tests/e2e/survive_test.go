@@ -98,7 +98,7 @@ func TestFleetSurvives(t *testing.T) {
 			outcomes := f.checkOutcomes(t)
 			report := f.checkHistory(t)
 			t.Logf("%d executions in %.1f s, %v, wait p50 %v p99 %v", executions, took.Seconds(), report.ByExecutor,
-				history.Percentile(report.Waits, 50).Round(time.Millisecond), history.Percentile(report.Waits, 99).Round(time.Millisecond))
+				report.Waits.Percentile(50).Round(time.Millisecond), report.Waits.Percentile(99).Round(time.Millisecond))
 			checkKilled(t, events, outcomes, killed.Host(), killedAt)
 			checkDrained(t, events, outcomes, drained.Host())
 			f.settled(t, 10*time.Second)
@@ -179,7 +179,7 @@ func (f *fleet) checkHistory(t *testing.T) history.Report {
 	}
 	if !report.Clean() || report.Succeeded != executions {
 		t.Errorf("%d lost, %d doubled, %d of %d succeeded\n%s", report.Lost, report.Doubled, report.Succeeded, executions,
-			strings.Join(report.Findings, "\n"))
+			report.Explain())
 	}
 	for executor, n := range report.ByExecutor {
 		if n == 0 {

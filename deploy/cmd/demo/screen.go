@@ -76,7 +76,7 @@ type summary struct {
 }
 
 func (s *screen) result(r history.Report, took time.Duration, storage string) {
-	p50, p99 := history.Percentile(r.Waits, 50), history.Percentile(r.Waits, 99)
+	p50, p99 := r.Waits.Percentile(50), r.Waits.Percentile(99)
 	if s.json {
 		line := summary{Report: r, Seconds: took.Seconds()}
 		line.WaitMS.P50, line.WaitMS.P99 = millis(p50), millis(p99)

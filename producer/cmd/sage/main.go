@@ -22,6 +22,7 @@ const (
 	exitOK         = 0
 	exitDataErrors = 1
 	exitDiffers    = 1
+	exitViolated   = 1
 	exitRefused    = 1
 	exitFailed     = 2
 	exitDead       = 3
@@ -47,6 +48,7 @@ type commands struct {
 	Redrive redriveCommand `cmd:"" help:"Have DEAD executions carried out again."`
 	Cancel  cancelCommand  `cmd:"" help:"End an execution that has not ended."`
 	Backlog backlogCommand `cmd:"" help:"Count the work that waits, runs and failed."`
+	Verify  verifyCommand  `cmd:"" help:"Check what happened against what is guaranteed."`
 	Check   checkCommand   `cmd:"" help:"Check a configuration without running it."`
 	Admin   struct {
 		Provision provisionCommand `cmd:"" help:"Show, or apply, what the NATS server lacks."`

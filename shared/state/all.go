@@ -1,0 +1,44 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// All yields every record there is, in no order.
+func (s *Store) All(ctx context.Context) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		w, err := s.kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+		if err != nil {
+			yield(Record{}, fmt.Errorf("read records: %w", err))
+			return
+		}
+		defer func() { _ = w.Stop() }()
+		for {
+			select {
+			case <-ctx.Done():
+				yield(Record{}, ctx.Err())
+				return
+			case entry, ok := <-w.Updates():
+				if !ok {
+					yield(Record{}, fmt.Errorf("read records: %w", context.Canceled))
+					return
+				}
+				if entry == nil { // that was all
+					return
+				}
+				var r Record
+				if json.Unmarshal(entry.Value(), &r) != nil || r.Path() != entry.Key() {
+					continue // not a record of ours
+				}
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+	}
+}

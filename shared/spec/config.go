@@ -1,6 +1,11 @@
 package spec
 
-import "github.com/sagefleet/sagefleet/shared/fault"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/sagefleet/sagefleet/shared/fault"
+)
 
 // Config is a checked configuration. Catalogs and packages keep the order of the
 // file, because selection takes the first that fits.
@@ -160,6 +165,16 @@ func (s Severity) String() string  { return nameOf(severityNames[:], int(s)) }
 
 // MarshalText gives a severity its name in JSON.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (s *Severity) UnmarshalText(text []byte) error {
+	i := slices.Index(severityNames[:], string(text))
+	if i < 1 {
+		return fmt.Errorf("severity %q, not one of error, warning, message", text)
+	}
+	*s = Severity(i)
+	return nil
+}
 
 // nameOf tolerates values outside the enumeration: a message about a zero value
 // must not itself fail.

@@ -27,19 +27,20 @@ const (
 // what the outcome says, and what its run cost, if that is known.
 type Status struct {
 	execution.Key
-	State         execution.State    `json:"state"`
-	RequestDigest string             `json:"request_digest,omitempty"`
-	Attempts      int                `json:"attempts"` // made or under way; 0 while it waits for its first
-	Executor      string             `json:"executor,omitempty"`
-	Host          string             `json:"host,omitempty"`
-	Summary       *execution.Summary `json:"summary,omitempty"`
-	Fault         *fault.Error       `json:"fault,omitempty"` // why it is DEAD, or why its last attempt failed
-	Usage         *execution.Usage   `json:"usage,omitempty"`
-	Files         []execution.File   `json:"files,omitempty"`
-	Inputs        []execution.File   `json:"inputs,omitempty"`
-	Enqueued      time.Time          `json:"enqueued,omitzero"`
-	Started       time.Time          `json:"started,omitzero"`
-	Finished      time.Time          `json:"finished,omitzero"`
+	State         execution.State       `json:"state"`
+	RequestDigest string                `json:"request_digest,omitempty"`
+	Attempts      int                   `json:"attempts"` // made or under way; 0 while it waits for its first
+	Executor      string                `json:"executor,omitempty"`
+	Host          string                `json:"host,omitempty"`
+	Summary       *execution.Summary    `json:"summary,omitempty"`
+	CachedFrom    *execution.CachedFrom `json:"cached_from,omitempty"` // nothing was processed anew
+	Fault         *fault.Error          `json:"fault,omitempty"`       // why it is DEAD, or why its last attempt failed
+	Usage         *execution.Usage      `json:"usage,omitempty"`
+	Files         []execution.File      `json:"files,omitempty"`
+	Inputs        []execution.File      `json:"inputs,omitempty"`
+	Enqueued      time.Time             `json:"enqueued,omitzero"`
+	Started       time.Time             `json:"started,omitzero"`
+	Finished      time.Time             `json:"finished,omitzero"`
 }
 
 // Tracker tells where executions stand.
@@ -85,7 +86,7 @@ func (t *Tracker) Status(ctx context.Context, mailbox, id string) (Status, error
 func (t *Tracker) ended(ctx context.Context, o execution.Outcome) Status {
 	s := Status{
 		Key: o.Key, State: o.Kind.Terminal(), RequestDigest: o.RequestDigest, Attempts: o.Number,
-		Executor: o.Executor, Host: o.Host, Summary: o.Summary, Fault: o.Fault, Files: o.Files, Inputs: o.Inputs,
+		Executor: o.Executor, Host: o.Host, Summary: o.Summary, CachedFrom: o.CachedFrom, Fault: o.Fault, Files: o.Files, Inputs: o.Inputs,
 		Enqueued: o.Enqueued, Started: o.Started, Finished: o.Finished,
 	}
 	if r, _, err := t.states.Load(ctx, o.Key); err == nil {
@@ -109,7 +110,7 @@ func (t *Tracker) underWay(ctx context.Context, k execution.Key) (s Status, foun
 func recorded(r state.Record) Status {
 	s := Status{
 		Key: r.Key, State: r.State, RequestDigest: r.RequestDigest, Attempts: r.Failures, Executor: r.Executor, Host: r.Host,
-		Summary: r.Summary, Usage: r.Usage, Enqueued: r.Enqueued, Started: r.Started,
+		Summary: r.Summary, CachedFrom: r.CachedFrom, Usage: r.Usage, Enqueued: r.Enqueued, Started: r.Started,
 	}
 	if r.State == execution.Running {
 		s.Attempts++

@@ -17,6 +17,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/worker/cache"
 	"github.com/sagefleet/sagefleet/worker/executor"
 	"github.com/sagefleet/sagefleet/worker/function"
 	"github.com/sagefleet/sagefleet/worker/processor"
@@ -32,6 +33,7 @@ type LambdaConfig struct {
 	Guard    guard.Config
 	Executor executor.Config
 	Engine   processor.Config
+	Cache    cache.Config
 }
 
 // ServeLambda is the Lambda: it answers invocations until the platform ends the
@@ -39,7 +41,7 @@ type LambdaConfig struct {
 func ServeLambda(ctx context.Context) error {
 	cfg, err := settings.Parse[LambdaConfig](env.ToMap(os.Environ()))
 	if err == nil {
-		err = errors.Join(cfg.Fleet.Validate(), cfg.Guard.Validate(), cfg.Executor.Validate(), cfg.Engine.Validate())
+		err = errors.Join(cfg.Fleet.Validate(), cfg.Guard.Validate(), cfg.Executor.Validate(), cfg.Engine.Validate(), cfg.Cache.Validate())
 	}
 	if err != nil {
 		return err
@@ -49,7 +51,7 @@ func ServeLambda(ctx context.Context) error {
 		return fmt.Errorf("STORAGE_URL: %w", err)
 	}
 	host := os.Getenv("AWS_LAMBDA_LOG_STREAM_NAME")
-	work := executor.New(objects, NewProcessor(cfg.Engine, cfg.Executor.Scratch), execution.OnLambda, host, cfg.Executor)
+	work := executor.New(objects, NewProcessor(cfg.Engine, cfg.Executor.Scratch, cache.New(objects, cfg.Cache)), execution.OnLambda, host, cfg.Executor)
 	var opts []function.Option
 	if cfg.Guarded {
 		nc, js, err := bus.Join(ctx, cfg.Fleet, "lambda")

@@ -16,6 +16,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/queue"
 	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/worker/cache"
 	"github.com/sagefleet/sagefleet/worker/executor"
 	"github.com/sagefleet/sagefleet/worker/processor"
 )
@@ -27,11 +28,12 @@ type Config struct {
 	Guard    guard.Config
 	Executor executor.Config
 	Engine   processor.Config
+	Cache    cache.Config
 }
 
 // Validate refuses values that can't work, by variable.
 func (c Config) Validate() error {
-	return errors.Join(c.Slots.Validate(), c.Queue.Validate(), c.Guard.Validate(), c.Executor.Validate(), c.Engine.Validate())
+	return errors.Join(c.Slots.Validate(), c.Queue.Validate(), c.Guard.Validate(), c.Executor.Validate(), c.Engine.Validate(), c.Cache.Validate())
 }
 
 // Worker consumes the queue.
@@ -43,7 +45,7 @@ type Worker struct {
 // New returns a Worker called host over a provisioned server. It opens the
 // fleet's buckets and starts nothing.
 func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fleet bus.Config, host string, cfg Config) (*Worker, error) {
-	work := executor.New(objects, NewProcessor(cfg.Engine, cfg.Executor.Scratch), execution.OnWorker, host, cfg.Executor)
+	work := executor.New(objects, NewProcessor(cfg.Engine, cfg.Executor.Scratch, cache.New(objects, cfg.Cache)), execution.OnWorker, host, cfg.Executor)
 	who := guard.Identity{Executor: execution.OnWorker, Host: host}
 	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), work, who, cfg.Guard)
 	if err != nil {
@@ -53,12 +55,13 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 }
 
 // NewProcessor returns the engine that cfg names. An external one works in
-// scratch, or in the system's temporary directory when that is empty.
-func NewProcessor(cfg processor.Config, scratch string) executor.Processor {
+// scratch, or in the system's temporary directory when that is empty. Only our own
+// keeps findings: nobody knows what those of another depend on.
+func NewProcessor(cfg processor.Config, scratch string, findings *cache.Cache) executor.Processor {
 	if cfg.Engine == processor.EngineExec {
 		return processor.NewExec(cfg, scratch)
 	}
-	return processor.Native{}
+	return processor.Native{Cache: findings}
 }
 
 // Run works until ctx ends and then drains.

@@ -22,19 +22,21 @@ type Event struct {
 // EventData says what happened.
 type EventData struct {
 	Key
-	State    State     `json:"state"`
-	Attempt  string    `json:"attempt,omitempty"`
-	Number   int       `json:"number,omitempty"`
-	From     int       `json:"from_generation,omitempty"` // the one that was redriven
-	Token    uint64    `json:"token,omitempty"`
-	Executor string    `json:"executor,omitempty"`
-	Reason   string    `json:"reason,omitempty"`
-	Code     string    `json:"code,omitempty"`
-	Summary  *Summary  `json:"summary,omitempty"`
-	Usage    *Usage    `json:"usage,omitempty"`
-	Enqueued time.Time `json:"enqueued,omitzero"`
-	Started  time.Time `json:"started,omitzero"`
-	Finished time.Time `json:"finished,omitzero"`
+	State    State    `json:"state"`
+	Attempt  string   `json:"attempt,omitempty"`
+	Number   int      `json:"number,omitempty"`
+	From     int      `json:"from_generation,omitempty"` // the one that was redriven
+	Token    uint64   `json:"token,omitempty"`
+	Executor string   `json:"executor,omitempty"`
+	Reason   string   `json:"reason,omitempty"`
+	Code     string   `json:"code,omitempty"`
+	Summary  *Summary `json:"summary,omitempty"`
+	Usage    *Usage   `json:"usage,omitempty"`
+	// CachedFrom is the outcome's.
+	CachedFrom *CachedFrom `json:"cached_from,omitempty"`
+	Enqueued   time.Time   `json:"enqueued,omitzero"`
+	Started    time.Time   `json:"started,omitzero"`
+	Finished   time.Time   `json:"finished,omitzero"`
 }
 
 // Event kinds: the last token of the subject.

@@ -30,7 +30,8 @@ type Outcome struct {
 	Host          string       `json:"host,omitempty"`
 	RequestDigest string       `json:"request_digest"`
 	Summary       *Summary     `json:"summary,omitempty"`
-	Fault         *fault.Error `json:"fault,omitempty"` // why it is DEAD or CANCELLED
+	Fault         *fault.Error `json:"fault,omitempty"`       // why it is DEAD or CANCELLED
+	CachedFrom    *CachedFrom  `json:"cached_from,omitempty"` // set when nothing was processed
 	Files         []File       `json:"files,omitempty"`
 	Inputs        []File       `json:"inputs,omitempty"` // what was read
 	Enqueued      time.Time    `json:"enqueued,omitzero"`
@@ -70,6 +71,14 @@ type Summary struct {
 	Records  int    `json:"records"`
 	Errors   int    `json:"errors"`
 	Warnings int    `json:"warnings"`
+}
+
+// CachedFrom says whose findings a report repeats: those of an earlier execution of
+// the same mailbox, with the same inputs under the same configuration.
+type CachedFrom struct {
+	ExecutionID string    `json:"execution_id"`
+	Key         string    `json:"key"`  // hex SHA-256 of all that findings depend on
+	Made        time.Time `json:"made"` // when they were found
 }
 
 // File is one file of the result or of the input.

@@ -59,6 +59,7 @@ func (e *Ending) Settle(ctx context.Context, r state.Record, revision uint64, o 
 // ended is the record r, saying what the outcome o says.
 func ended(r state.Record, o execution.Outcome) state.Record {
 	r.State, r.RequestDigest, r.Attempt, r.Summary = o.Kind.Terminal(), o.RequestDigest, o.Attempt, o.Summary
+	r.CachedFrom = o.CachedFrom
 	r.Token = execution.AttemptToken(o.Attempt)
 	r.Executor, r.Host, r.Started, r.Updated = o.Executor, o.Host, o.Started, time.Now().UTC()
 	if !o.Enqueued.IsZero() {
@@ -78,5 +79,5 @@ func ended(r state.Record, o execution.Outcome) state.Record {
 // transition says in an event what r says, of the attempt with that number.
 func transition(r state.Record, number int) execution.EventData {
 	return execution.EventData{Key: r.Key, State: r.State, Attempt: r.Attempt, Number: number, Token: r.Token,
-		Executor: r.Executor, Reason: r.Reason, Code: r.Code, Summary: r.Summary, Enqueued: r.Enqueued, Started: r.Started}
+		Executor: r.Executor, Reason: r.Reason, Code: r.Code, Summary: r.Summary, CachedFrom: r.CachedFrom, Enqueued: r.Enqueued, Started: r.Started}
 }

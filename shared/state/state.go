@@ -25,21 +25,22 @@ var ErrStale = errors.New("record changed meanwhile")
 // Record is where one generation of one execution stands.
 type Record struct {
 	execution.Key
-	State         execution.State    `json:"state"`
-	RequestDigest string             `json:"request_digest"`
-	Failures      int                `json:"failures,omitempty"` // attempts that failed and were charged
-	Crashes       int                `json:"crashes,omitempty"`  // attempts that ended without a word
-	Token         uint64             `json:"token,omitempty"`
-	Attempt       string             `json:"attempt,omitempty"` // the one that committed
-	Executor      string             `json:"executor,omitempty"`
-	Host          string             `json:"host,omitempty"`
-	Code          string             `json:"code,omitempty"`   // of the last failure
-	Reason        string             `json:"reason,omitempty"` // of the last failure
-	Summary       *execution.Summary `json:"summary,omitempty"`
-	Usage         *execution.Usage   `json:"usage,omitempty"`
-	Enqueued      time.Time          `json:"enqueued,omitzero"`
-	Started       time.Time          `json:"started,omitzero"`
-	Updated       time.Time          `json:"updated"`
+	State         execution.State       `json:"state"`
+	RequestDigest string                `json:"request_digest"`
+	Failures      int                   `json:"failures,omitempty"` // attempts that failed and were charged
+	Crashes       int                   `json:"crashes,omitempty"`  // attempts that ended without a word
+	Token         uint64                `json:"token,omitempty"`
+	Attempt       string                `json:"attempt,omitempty"` // the one that committed
+	Executor      string                `json:"executor,omitempty"`
+	Host          string                `json:"host,omitempty"`
+	Code          string                `json:"code,omitempty"`   // of the last failure
+	Reason        string                `json:"reason,omitempty"` // of the last failure
+	Summary       *execution.Summary    `json:"summary,omitempty"`
+	Usage         *execution.Usage      `json:"usage,omitempty"`
+	CachedFrom    *execution.CachedFrom `json:"cached_from,omitempty"`
+	Enqueued      time.Time             `json:"enqueued,omitzero"`
+	Started       time.Time             `json:"started,omitzero"`
+	Updated       time.Time             `json:"updated"`
 }
 
 // Store keeps records in a bucket. Terminal ones expire after a while, because

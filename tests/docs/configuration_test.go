@@ -25,6 +25,7 @@ var sections = []struct{ title, dir, by string }{
 	{"Queue", "shared/queue", "worker, and all but the slots the bridge"},
 	{"Execution", "worker/executor", "worker, lambda"},
 	{"Engine", "worker/processor", "worker, lambda"},
+	{"Result cache", "worker/cache", "worker, lambda"},
 	{"Function", "worker", "lambda"},
 	{"Overflow", "bridge", "bridge"},
 	{"Repairs", "bridge/reconcile", "bridge"},

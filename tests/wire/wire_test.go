@@ -45,16 +45,19 @@ var messages = map[string]message{
 	"reply-succeeded":      as[execution.Reply],
 	"reply-busy":           as[execution.Reply],
 	"outcome-succeeded":    as[execution.Outcome],
+	"outcome-cached":       as[execution.Outcome],
 	"outcome-dead":         as[execution.Outcome],
 	"outcome-cancelled":    as[execution.Outcome],
 	"outcome-erased":       as[execution.Outcome],
 	"event-succeeded":      as[execution.Event],
+	"event-cached":         as[execution.Event],
 	"event-retry":          as[execution.Event],
 	"event-repaired":       as[execution.Event],
 	"event-cancelled":      as[execution.Event],
 	"event-redriven":       as[execution.Event],
 	"record-retry":         as[state.Record],
 	"record-succeeded":     as[state.Record],
+	"record-cached":        as[state.Record],
 }
 
 func TestMessagesKeepTheirForm(t *testing.T) {

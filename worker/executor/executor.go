@@ -142,9 +142,10 @@ func (e *Executor) work(ctx context.Context, r execution.Request, scratch string
 			return files, err
 		}
 		o.Inputs = append(o.Inputs, file)
-		job.Inputs = append(job.Inputs, processor.Input{Name: in.Filename, Path: path})
+		job.Inputs = append(job.Inputs, processor.Input{Name: in.Filename, Path: path, SHA256: file.SHA256, Size: file.Size})
 	}
 	result, err := e.process(ctx, job)
+	o.CachedFrom = result.CachedFrom
 	if result.Status != "" {
 		o.Summary = &execution.Summary{Status: result.Status, Records: result.Records, Errors: result.Errors, Warnings: result.Warnings}
 	}

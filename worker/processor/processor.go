@@ -10,8 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/spec"
+	"github.com/sagefleet/sagefleet/worker/cache"
 	"github.com/sagefleet/sagefleet/worker/engine"
 	"github.com/sagefleet/sagefleet/worker/engine/reader"
 	"github.com/sagefleet/sagefleet/worker/engine/report"
@@ -37,6 +39,10 @@ type Job struct {
 type Input struct {
 	Name string // as its sender called it: the extension decides what it is
 	Path string // where it is on this machine
+
+	// What is known about its bytes, for the cache; empty if nothing is.
+	SHA256 string // hex
+	Size   int64
 }
 
 // Info goes into the report as it is.
@@ -56,6 +62,8 @@ type Result struct {
 	Warnings int
 	Files    []report.File
 	Findings []Summary // for a short account; the reports have the details
+
+	CachedFrom *execution.CachedFrom // whose findings these are, if not the job's own
 }
 
 // Summary is one finding in a line.
@@ -71,11 +79,12 @@ type Summary struct {
 // limits; one Native serves any number of jobs at once.
 type Native struct {
 	Limits reader.Limits
+	Cache  *cache.Cache // of findings; nil processes every job
 }
 
-// cache holds the configurations of the process: however many Natives there are,
+// known holds the configurations of the process: however many Natives there are,
 // they meet the same ones.
-var cache programs
+var known programs
 
 // Process checks a job. Errors in the data are no error of Process. A
 // configuration that can't be used and a file that can't be read are permanent
@@ -107,7 +116,7 @@ func (n Native) Process(ctx context.Context, job Job) (Result, error) {
 
 // check fills the report. A permanent error is in the report already.
 func (n Native) check(ctx context.Context, job Job, r *report.Report) error {
-	entry := cache.load(job.ConfigName, job.Config)
+	entry := known.load(job.ConfigName, job.Config)
 	for _, issue := range entry.issues {
 		switch {
 		case issue.Rule != "": // the run reports rules that don't compile
@@ -120,7 +129,7 @@ func (n Native) check(ctx context.Context, job Job, r *report.Report) error {
 	if len(r.Problems) > 0 {
 		return fault.Permanent(r.Problems[0])
 	}
-	err := n.run(ctx, entry, job, r)
+	err := n.remembered(ctx, entry, job, r)
 	if err != nil && fault.IsPermanent(err) {
 		described := fault.Describe(err)
 		if described.File == "" {
@@ -164,6 +173,7 @@ func finish(r *report.Report) (Result, error) {
 	}
 	result := Result{
 		Status: r.Status(), Records: r.Result.Records, Errors: r.Errors(), Warnings: r.Result.Warnings, Files: files,
+		CachedFrom: r.Info.Cached,
 	}
 	for _, p := range r.Problems {
 		result.Findings = append(result.Findings, Summary{

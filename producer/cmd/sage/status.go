@@ -59,6 +59,9 @@ func (a *app) printStatus(s producer.Status) error {
 	if s.Summary != nil {
 		table = append(table, [2]string{"data", summaryText(*s.Summary)})
 	}
+	if s.CachedFrom != nil {
+		table = append(table, [2]string{"cached", printable("from " + s.CachedFrom.ExecutionID + ", of " + s.CachedFrom.Made.Format(time.DateTime) + " UTC")})
+	}
 	if s.Executor != "" && s.Executor != execution.ByOperator {
 		table = append(table, [2]string{"executor", printable(s.Executor + " on " + s.Host)})
 	}

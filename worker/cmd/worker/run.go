@@ -70,7 +70,7 @@ func (c *runCmd) Run(ctx context.Context) (exit int, err error) {
 		return exitUnusable, err
 	}
 	started := time.Now()
-	result, problem := worker.NewProcessor(cfg.Engine, cfg.Executor.Scratch).Process(ctx, processor.Job{
+	result, problem := worker.NewProcessor(cfg.Engine, cfg.Executor.Scratch, nil).Process(ctx, processor.Job{
 		Config: config, ConfigName: filepath.Base(c.Config), Language: c.Lang,
 		Inputs: []processor.Input{{Name: filepath.Base(c.Data), Path: c.Data}},
 	})

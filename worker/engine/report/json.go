@@ -34,6 +34,7 @@ type executionInfo struct {
 	Mailbox     string  `json:"casilla_id"`
 	Sender      string  `json:"emisor_id"`
 	Method      string  `json:"metodo_envio"`
+	Cached      string  `json:"cached_from,omitempty"`
 }
 
 type summary struct {
@@ -133,6 +134,9 @@ func (r *Report) JSON() ([]byte, error) {
 		},
 		Validation: validationInfo{Failures: []failure{}, Skipped: skippedRules{[]skippedRule{}, []skippedRule{}, []skippedRule{}}},
 		Events:     r.events(),
+	}
+	if r.Info.Cached != nil {
+		d.Execution.Cached = r.Info.Cached.ExecutionID
 	}
 	for _, f := range r.Result.Files {
 		d.Files.Statistics[f.Name] = statistics{f.Records, f.Errors, f.Warnings}

@@ -9,19 +9,21 @@ package report
 import (
 	"time"
 
+	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/worker/engine"
 )
 
 // Info is what is known about an execution besides its files.
 type Info struct {
-	Execution string // id, where there is one
-	Mailbox   string // casilla_id
-	Sender    string // emisor_id
-	Method    string // metodo_envio
-	Directory string // log_directory
-	Data      string // the name of the data file
-	Language  string // es or en; anything else is es
+	Execution string                // id, where there is one
+	Mailbox   string                // casilla_id
+	Sender    string                // emisor_id
+	Method    string                // metodo_envio
+	Directory string                // log_directory
+	Data      string                // the name of the data file
+	Language  string                // es or en; anything else is es
+	Cached    *execution.CachedFrom // whose findings these are, if not its own
 	Start     time.Time
 	End       time.Time
 }

@@ -125,13 +125,16 @@ func ParseWork(subject string) (mailbox, id string, err error) {
 	return "", "", fmt.Errorf("subject %q carries no work", subject)
 }
 
-// SubjectDeadOf matches the dead letters of a mailbox, or all of them when it is
-// empty.
-func SubjectDeadOf(mailbox string) string {
-	if mailbox == "" {
+// SubjectDeadOf matches the dead letters of all generations of an execution, of a
+// whole mailbox when id is empty, and all there are when both are.
+func SubjectDeadOf(mailbox, id string) string {
+	switch {
+	case mailbox == "":
 		return prefixDead + ">"
+	case id == "":
+		return prefixDead + mailbox + ".>"
 	}
-	return prefixDead + mailbox + ".>"
+	return prefixDead + mailbox + "." + id + ".*"
 }
 
 // ParseDead reads whose dead letter stands on a subject. The name is an execution

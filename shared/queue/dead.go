@@ -75,6 +75,12 @@ type LetterFilter struct {
 // ends after the first error.
 func Letters(ctx context.Context, js jetstream.JetStream, f LetterFilter) iter.Seq2[Letter, error] {
 	return func(yield func(Letter, error) bool) {
+		if f.Mailbox != "" {
+			if err := execution.ValidateMailbox(f.Mailbox); err != nil { // before it becomes a subject
+				yield(Letter{}, err)
+				return
+			}
+		}
 		stream, err := js.Stream(ctx, bus.StreamDead)
 		if err != nil {
 			yield(Letter{}, fmt.Errorf("stream %s: %w", bus.StreamDead, err))
@@ -86,7 +92,7 @@ func Letters(ctx context.Context, js jetstream.JetStream, f LetterFilter) iter.S
 			return
 		}
 		for from <= end { // a letter that is redriven meanwhile moves behind the end
-			msg, err := stream.GetMsg(ctx, from, jetstream.WithGetMsgSubject(bus.SubjectDeadOf(f.Mailbox)))
+			msg, err := stream.GetMsg(ctx, from, jetstream.WithGetMsgSubject(bus.SubjectDeadOf(f.Mailbox, "")))
 			switch {
 			case errors.Is(err, jetstream.ErrMsgNotFound):
 				return
@@ -120,7 +126,7 @@ func firstSince(ctx context.Context, stream jetstream.Stream, since time.Time, f
 			return true
 		}
 		// The message at a position, or the next there is.
-		msg, err := stream.GetMsg(ctx, from+uint64(i), jetstream.WithGetMsgSubject(bus.SubjectDeadOf(""))) //nolint:gosec // not negative
+		msg, err := stream.GetMsg(ctx, from+uint64(i), jetstream.WithGetMsgSubject(bus.SubjectDeadOf("", ""))) //nolint:gosec // not negative
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return true
 		}
@@ -148,6 +154,39 @@ func ReadLetter(ctx context.Context, js jetstream.JetStream, mailbox, name strin
 		return Letter{}, fmt.Errorf("read dead letter: %w", err)
 	}
 	return readLetter(msg)
+}
+
+// LastLetter is ReadLetter of the last generation that has a letter, unless a
+// generation is given.
+func LastLetter(ctx context.Context, js jetstream.JetStream, mailbox, name string, generation int) (Letter, error) {
+	if generation > 0 || strings.HasPrefix(name, "@") {
+		return ReadLetter(ctx, js, mailbox, name, generation)
+	}
+	stream, err := js.Stream(ctx, bus.StreamDead)
+	if err != nil {
+		return Letter{}, fmt.Errorf("stream %s: %w", bus.StreamDead, err)
+	}
+	last, from := Letter{}, uint64(1)
+	for {
+		msg, err := stream.GetMsg(ctx, from, jetstream.WithGetMsgSubject(bus.SubjectDeadOf(mailbox, name)))
+		if errors.Is(err, jetstream.ErrMsgNotFound) && last.Name != "" {
+			return last, nil
+		}
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return last, ErrNoLetter
+		}
+		if err != nil {
+			return last, fmt.Errorf("read dead letter: %w", err)
+		}
+		l, err := readLetter(msg)
+		if err != nil {
+			return last, err
+		}
+		if l.Generation > last.Generation {
+			last = l
+		}
+		from = msg.Sequence + 1
+	}
 }
 
 func readLetter(msg *jetstream.RawStreamMsg) (Letter, error) {

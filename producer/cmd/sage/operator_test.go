@@ -4,23 +4,15 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sagefleet/sagefleet/producer"
-	"github.com/sagefleet/sagefleet/shared/queue"
 )
 
 // dies submits a file that no report can be made of, and waits for its dead letter.
 func (f testFleet) dies(t *testing.T, id string) {
 	t.Helper()
 	f.sage(t, exitDead, "submit", goodConfig, file(t, "broken.csv", csvData), "--id", id, "--wait")
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := queue.ReadLetter(t.Context(), f.js, "general", id, 1); err == nil {
-			return
-		} else if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
+	f.letter(t, id, 1)
 }
 
 func TestRedrive(t *testing.T) {

@@ -57,7 +57,7 @@ func save(t *testing.T, name string, data []byte) processor.Input {
 	return processor.Input{Name: name, Path: path}
 }
 
-func workbook(t *testing.T, ids ...string) []byte {
+func workbook(t testing.TB, ids ...string) []byte {
 	t.Helper()
 	book := excelize.NewFile()
 	defer book.Close()
@@ -72,7 +72,7 @@ func workbook(t *testing.T, ids ...string) []byte {
 	return buf.Bytes()
 }
 
-func archive(t *testing.T, entries map[string][]byte) []byte {
+func archive(t testing.TB, entries map[string][]byte) []byte {
 	t.Helper()
 	var buf bytes.Buffer
 	w := zip.NewWriter(&buf)

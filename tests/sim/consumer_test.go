@@ -142,6 +142,7 @@ func (c *consumer) late(seq uint64, p *pending) {
 	if c.pending[seq] != p || time.Now().Before(p.deadline) {
 		return
 	}
+	w.seen["delivery late"]++
 	w.note("nats", "late", c.cfg.Name+" "+strconv.FormatUint(seq, 10), "")
 	c.hold(seq, c.cfg.AckWait)
 	c.repeat(seq)

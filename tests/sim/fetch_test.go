@@ -102,6 +102,7 @@ func (h *consumerHandle) deliver(b *batch, m *stored, try int) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if h.server.pending[m.seq] != nil && !w.quiet() {
+				w.seen["delivered twice"]++
 				w.note("nats", "redeliver", name, "")
 				h.server.repeat(m.seq)
 			}

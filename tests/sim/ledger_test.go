@@ -21,7 +21,7 @@ import (
 // repair, somebody could have seen.
 type ledger struct {
 	alive     map[*process]bool
-	accepted  map[execution.Key]string            // digest of what a submitter was told is accepted
+	accepted  map[execution.Key]bool              // what somebody was told is accepted
 	opened    map[execution.Key]time.Time         // when a redrive first published the generation
 	committed map[execution.Key]execution.Outcome // by whom and how each generation ended
 	files     map[string]string                   // SHA-256 of what outcomes point at, by key
@@ -29,7 +29,7 @@ type ledger struct {
 }
 
 func newLedger() ledger {
-	return ledger{alive: map[*process]bool{}, accepted: map[execution.Key]string{}, opened: map[execution.Key]time.Time{},
+	return ledger{alive: map[*process]bool{}, accepted: map[execution.Key]bool{}, opened: map[execution.Key]time.Time{},
 		committed: map[execution.Key]execution.Outcome{}, files: map[string]string{}, told: map[execution.Key]map[string]bool{}}
 }
 
@@ -53,6 +53,10 @@ func (l *ledger) wrote(w *world, p *process, key string, data, before []byte, ex
 		return
 	}
 	l.committed[o.Key] = o
+	w.seen[string(o.Kind)+" by "+o.Executor]++
+	if o.Key.Generation > 1 {
+		w.seen["redriven"]++
+	}
 	w.note(p.name, "commit", o.Key.String(), string(o.Kind))
 	for _, f := range o.Files {
 		if f.Key == "" {
@@ -62,6 +66,11 @@ func (l *ledger) wrote(w *world, p *process, key string, data, before []byte, ex
 			w.violate("I3", "the outcome of %s points at other bytes than its own", o.Key)
 		}
 		l.files[f.Key] = f.SHA256
+	}
+	next := o.Key
+	next.Generation++
+	if _, redriven := l.opened[next]; redriven {
+		w.violate("I7", "%s commits %s, which was redriven", p.name, o.Key)
 	}
 	if at, redriven := l.opened[o.Key]; o.Key.Generation > 1 && (!redriven || !o.Started.IsZero() && o.Started.Before(at)) {
 		w.violate("I7", "%s commits %s with an attempt from before the redrive", p.name, o.Key)

@@ -87,8 +87,8 @@ const (
 	crashAfter  // the answer has come
 )
 
-// polls are the operations that are repeated all the time. They meet less, so that
-// most of what goes wrong does so where it matters.
+// polls are the operations that are repeated all the time. They meet less, and what
+// writes results meets more: most of what goes wrong does so where it matters.
 var polls = map[string]bool{"fetch": true, "look": true, "info": true, "stream": true, "progress": true}
 
 // fate decides what the n-th operation of its name meets.
@@ -104,8 +104,11 @@ func (p plan) fate(quiet bool, who, op, key string, n int) fate {
 		return f
 	}
 	among := uint64(1_000_000)
-	if polls[op] {
+	switch {
+	case polls[op]:
 		among *= 20
+	case op == "put" || op == "create":
+		among /= 4
 	}
 	hit := func(rate uint64) bool { return next()%among < rate }
 	if hit(p.rates.slow) {

@@ -73,6 +73,7 @@ func (p *process) crash(why string) {
 	}
 	p.dead = true
 	p.w.mu.Lock()
+	p.w.seen["crash"]++
 	p.w.note(p.name, "crash", why, "")
 	p.w.mu.Unlock()
 	close(p.died)
@@ -89,6 +90,7 @@ func (p *process) isDead() bool {
 // waits until it wakes.
 func (p *process) pause(d time.Duration, why string) {
 	p.w.mu.Lock()
+	p.w.seen["pause"]++
 	p.w.note(p.name, "pause", why, d.String())
 	p.w.mu.Unlock()
 	p.mu.Lock()
@@ -210,9 +212,11 @@ func arrive[T any](p *process, f fate, server, op, key string, refusal error, ap
 	defer w.mu.Unlock()
 	switch {
 	case f.lost || w.down(server):
+		w.seen["request lost"]++
 		w.note(p.name, op, key, "lost")
 		return a, false
 	case f.refused:
+		w.seen["refused"]++
 		w.note(p.name, op, key, "refused")
 		a.err = refusal
 		return a, true
@@ -223,6 +227,7 @@ func arrive[T any](p *process, f fate, server, op, key string, refusal error, ap
 		how = a.err.Error()
 	}
 	if f.mute {
+		w.seen["answer lost"]++
 		how += ", answer lost"
 	}
 	w.note(p.name, op, key, how)

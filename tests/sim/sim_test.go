@@ -14,6 +14,7 @@ var (
 	oneSeed = flag.Uint64("seed", 0, "run this seed alone and print what happened")
 	seeds   = flag.Uint64("seeds", 200, "how many seeds to run")
 	first   = flag.Uint64("first", 1, "the first of them")
+	until   = flag.Bool("until-violated", false, "stop at the first seed that violates an invariant")
 )
 
 // TestProtocol: whatever goes wrong, nothing is lost and nothing is doubled.
@@ -29,13 +30,28 @@ func TestProtocol(t *testing.T) {
 	// A bubble does one thing at a time; with more threads it is handed around.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	began := time.Now()
+	seen := map[string]int{}
 	for seed := *first; seed < *first+*seeds; seed++ {
-		if w := simulate(t, seed, false); len(w.violations) > 0 {
-			complain(t, w)
+		w := simulate(t, seed, false)
+		complain(t, w)
+		for what, n := range w.seen {
+			seen[what] += n
+		}
+		if *until && len(w.violations) > 0 {
+			return
 		}
 	}
-	t.Logf("%d seeds in %v", *seeds, time.Since(began).Round(time.Millisecond))
+	t.Logf("%d seeds in %v: %v", *seeds, time.Since(began).Round(time.Millisecond), seen)
+	for _, what := range expected {
+		if seen[what] == 0 && *seeds >= 100 {
+			t.Errorf("%q never happened: the simulation has lost its teeth", what)
+		}
+	}
 }
+
+// expected is what many seeds must meet.
+var expected = []string{"request lost", "answer lost", "refused", "crash", "pause", "delivery late", "delivered twice", "retry due",
+	"SUCCEEDED by worker", "SUCCEEDED by lambda", "DEAD by worker", "DEAD by lambda", "CANCELLED by operator", "redriven"}
 
 func complain(t *testing.T, w *world) {
 	for _, v := range w.violations {

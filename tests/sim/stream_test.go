@@ -203,6 +203,7 @@ func (s *stream) fire(m *stored) {
 	}
 	header.Set("Nats-Scheduler", m.subject)
 	header.Set("Nats-Schedule-Next", "purge")
+	s.w.seen["retry due"]++
 	s.w.note("nats", "fire", m.subject, "")
 	_, _ = s.publish(m.header.Get("Nats-Schedule-Target"), header, m.data)
 	s.remove(m, "fired")

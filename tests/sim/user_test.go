@@ -9,9 +9,7 @@ import (
 	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
-	"github.com/sagefleet/sagefleet/shared/intake"
-	"github.com/sagefleet/sagefleet/shared/outcome"
-	"github.com/sagefleet/sagefleet/shared/queue"
+	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
 // mailboxOf: some executions are another mailbox's.
@@ -62,14 +60,15 @@ func (w *world) users() {
 	}
 }
 
-// user submits one execution, perhaps twice, and perhaps redrives it if it dies.
+// user submits one execution, perhaps twice, perhaps cancels it, and perhaps
+// redrives it if it dies.
 func (w *world) user(id string, n uint64) {
 	time.Sleep(between(n, time.Millisecond, 10*time.Second))
 	submit := func(name string) {
 		w.insist(name, func(p *process) error {
 			r, err := producer.New(p.js(), store{p}).Submit(p.ctx, submission(id))
 			if err == nil {
-				w.accept(r)
+				w.accept(r.Key())
 			}
 			return err
 		})
@@ -79,6 +78,15 @@ func (w *world) user(id string, n uint64) {
 	if n%4 == 0 {
 		time.Sleep(between(scramble(n), time.Millisecond, 5*time.Second))
 		submit("resubmit-" + id)
+	}
+	if n%6 == 1 {
+		time.Sleep(between(scramble(n), time.Millisecond, 8*time.Second))
+		w.insist("cancel-"+id, func(p *process) error {
+			return operate(p, func(o *producer.Operator) error {
+				_, err := o.Cancel(p.ctx, mailboxOf(id), id, "", false)
+				return err
+			})
+		})
 	}
 	if n/8%2 == 0 {
 		w.redrive(id, scramble(n))
@@ -92,11 +100,11 @@ func submission(id string) producer.Submission {
 }
 
 // accept notes that a submitter was told so.
-func (w *world) accept(r execution.Request) {
+func (w *world) accept(k execution.Key) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.note("user", "accepted", r.Key().String(), "")
-	w.ledger.accepted[r.Key()] = r.Digest()
+	w.note("user", "accepted", k.String(), "")
+	w.ledger.accepted[k] = true
 }
 
 // redrive waits for an end and, if it is DEAD, has two people open the next
@@ -123,25 +131,32 @@ func (w *world) redrive(id string, n uint64) {
 	}
 }
 
-// reopen publishes the generation after a DEAD one.
+// reopen redrives the first generation.
 func (w *world) reopen(p *process, id string) error {
-	objects := store{p}
-	r, err := intake.Request(p.ctx, objects, mailboxOf(id), id)
-	if err != nil {
-		return err
-	}
-	if _, err := outcome.New(objects).Read(p.ctx, r.Key()); err != nil {
-		return err
-	}
-	r.Generation = 2
+	k := execution.Key{Mailbox: mailboxOf(id), ID: id, Generation: 2}
 	w.mu.Lock()
-	if _, open := w.ledger.opened[r.Key()]; !open {
-		w.ledger.opened[r.Key()] = time.Now()
+	if _, open := w.ledger.opened[k]; !open {
+		w.ledger.opened[k] = time.Now()
 	}
 	w.mu.Unlock()
-	if err := queue.Publish(p.ctx, p.js(), r); err != nil {
-		return err
+	return operate(p, func(o *producer.Operator) error {
+		d, err := o.Redrive(p.ctx, k.Mailbox, id, 1, "", false)
+		if err != nil {
+			return err
+		}
+		w.accept(d.Key)
+		return nil
+	})
+}
+
+// operate has act done by an operator. What is refused for good is done.
+func operate(p *process, act func(*producer.Operator) error) error {
+	o, err := producer.OpenOperator(p.ctx, p.js(), store{p}, fleetConfig, guardConfig.StateTTL, p.name)
+	if err == nil {
+		err = act(o)
 	}
-	w.accept(r)
-	return nil
+	if fault.IsPermanent(err) {
+		return nil
+	}
+	return err
 }

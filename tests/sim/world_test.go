@@ -32,6 +32,7 @@ type world struct {
 	keepTrace  bool
 	digest     uint64
 	violations []string
+	seen       map[string]int // how often what happened
 	ledger     ledger
 	closing    bool
 
@@ -56,7 +57,7 @@ type outage struct {
 
 func newWorld(seed uint64, fleet bus.Config, scratch string) *world {
 	w := &world{plan: newPlan(seed), begin: time.Now(), scratch: scratch, streams: map[string]*stream{},
-		objects: map[string][]byte{}, nth: map[string]int{}, ledger: newLedger()}
+		objects: map[string][]byte{}, nth: map[string]int{}, seen: map[string]int{}, ledger: newLedger()}
 	topology := fleet.Topology()
 	for _, cfg := range topology.Streams {
 		w.addStream(cfg, topology.Consumers[cfg.Name])

@@ -103,7 +103,7 @@ func serveS3(file string) error {
 	if err := os.Rename(file+".draft", file); err != nil {
 		return err
 	}
-	return http.Serve(l, gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog())).Server()) //nolint:gosec // a test's own
+	return http.Serve(l, gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog())).Server())
 }
 
 func startS3(t testing.TB) (*process.Process, string) {

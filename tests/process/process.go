@@ -93,7 +93,7 @@ func (p *Process) Host() string {
 // CPU is how much time the process has had of the cores so far.
 func (p *Process) CPU(t testing.TB) time.Duration {
 	t.Helper()
-	it, err := gopsutil.NewProcess(int32(p.cmd.Process.Pid)) //nolint:gosec // a process id
+	it, err := gopsutil.NewProcess(int32(p.cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}

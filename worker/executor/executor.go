@@ -7,9 +7,6 @@ package executor
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -85,12 +82,9 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 		Executor: e.name, Host: e.host, RequestDigest: a.Request.Digest(),
 		Enqueued: a.Enqueued, Started: time.Now().UTC(),
 	}
-	scratch, err := os.MkdirTemp(e.cfg.Scratch, "sage-")
-	if err != nil {
-		return execution.Outcome{}, fmt.Errorf("make a scratch directory: %w", err)
-	}
+	scratch := &scratch{parent: e.cfg.Scratch}
 	defer func() {
-		if err := os.RemoveAll(scratch); err != nil {
+		if err := scratch.remove(); err != nil {
 			zerolog.Ctx(ctx).Warn().Err(err).Msg("scratch directory left behind")
 		}
 	}()
@@ -122,7 +116,7 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 }
 
 // work fetches and processes, filling in what o says of the input and the result.
-func (e *Executor) work(ctx context.Context, r execution.Request, scratch string, o *execution.Outcome) ([]outcome.Data, error) {
+func (e *Executor) work(ctx context.Context, r execution.Request, scratch *scratch, o *execution.Outcome) ([]outcome.Data, error) {
 	if err := failpoint.Err(failpoint.Working); err != nil {
 		return nil, err
 	}
@@ -136,13 +130,12 @@ func (e *Executor) work(ctx context.Context, r execution.Request, scratch string
 		Info: processor.Info{ExecutionID: r.ID, Mailbox: r.Mailbox, Sender: r.Sender, Method: r.Method},
 	}
 	for i, in := range r.Inputs {
-		path := filepath.Join(scratch, fmt.Sprintf("%04d%.16s", i, filepath.Ext(in.Filename)))
-		file, err := e.fetch(ctx, r, in, path)
+		file, input, err := e.fetch(ctx, r, in, newSpool(scratch, in.Filename, i))
 		if err != nil {
 			return files, err
 		}
 		o.Inputs = append(o.Inputs, file)
-		job.Inputs = append(job.Inputs, processor.Input{Name: in.Filename, Path: path, SHA256: file.SHA256, Size: file.Size})
+		job.Inputs = append(job.Inputs, input)
 	}
 	result, err := e.process(ctx, job)
 	o.CachedFrom = result.CachedFrom

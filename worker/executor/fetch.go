@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/worker/processor"
 )
 
 // Codes of inputs that can't be used.
@@ -45,28 +45,27 @@ func (e *Executor) config(ctx context.Context, r execution.Request) ([]byte, err
 	return text.Bytes(), checkDigest("configuration", r.Config.SHA256, sum)
 }
 
-// fetch copies one input to path and checks that it is what was announced.
-func (e *Executor) fetch(ctx context.Context, r execution.Request, in execution.Input, path string) (execution.File, error) {
-	file := execution.File{Name: in.Filename}
+// fetch copies one input to out and checks that it is what was announced.
+func (e *Executor) fetch(ctx context.Context, r execution.Request, in execution.Input, out *spool) (execution.File, processor.Input, error) {
+	file, input := execution.File{Name: in.Filename}, processor.Input{Name: in.Filename}
 	body, source, err := e.openInput(ctx, r.Mailbox, in)
 	file.Source = source
 	if err != nil {
-		return file, missing(in.Filename, sourceOf(in), err)
+		return file, input, missing(in.Filename, sourceOf(in), err)
 	}
 	defer func() { _ = body.Close() }()
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return file, fmt.Errorf("fetch %q: %w", in.Filename, err)
-	}
 	file.SHA256, file.Size, err = copyHashed(out, body, in.Filename, e.cfg.MaxInputBytes)
-	if err := errors.Join(err, out.Close()); err != nil {
-		return file, missing(in.Filename, sourceOf(in), err)
+	input.SHA256, input.Size = file.SHA256, file.Size
+	var closing error
+	input.Path, input.Data, closing = out.close()
+	if err := errors.Join(err, closing); err != nil {
+		return file, input, missing(in.Filename, sourceOf(in), err)
 	}
 	if in.Size != nil && *in.Size != file.Size {
-		return file, fault.New(CodeDigest, "%s has %d bytes", in.Filename, file.Size).
+		return file, input, fault.New(CodeDigest, "%s has %d bytes", in.Filename, file.Size).
 			Expecting("%d, as the request says", *in.Size).Advise("upload the file again, or correct the request").Permanent()
 	}
-	return file, checkDigest(in.Filename, in.SHA256, file.SHA256)
+	return file, input, checkDigest(in.Filename, in.SHA256, file.SHA256)
 }
 
 func sourceOf(in execution.Input) string {

@@ -150,6 +150,10 @@ func stage(dir string, input Input) (size int64, err error) {
 		return 0, fault.New(execution.CodeRequestField, "the file name %.80q", input.Name).
 			Expecting("a plain file name").Advise("rename the file").Permanent()
 	}
+	name := filepath.Join(dir, input.Name)
+	if input.Path == "" {
+		return int64(len(input.Data)), stageData(name, input)
+	}
 	info, err := os.Stat(input.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, fault.New(CodeInputMissing, "the file %s doesn't exist", input.Name).Permanent()
@@ -157,7 +161,6 @@ func stage(dir string, input Input) (size int64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("stage %q: %w", input.Name, err)
 	}
-	name := filepath.Join(dir, input.Name)
 	err = os.Link(input.Path, name)
 	if err != nil && !errors.Is(err, fs.ErrExist) { // on another file system, or none that has hard links
 		var path string
@@ -165,14 +168,29 @@ func stage(dir string, input Input) (size int64, err error) {
 			err = os.Symlink(path, name)
 		}
 	}
+	return info.Size(), staged(input, err)
+}
+
+// stageData is stage for an input in memory.
+func stageData(name string, input Input) error {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return staged(input, err)
+	}
+	_, err = f.Write(input.Data)
+	return staged(input, errors.Join(err, f.Close()))
+}
+
+// staged describes what went wrong when an input was given its name.
+func staged(input Input, err error) error {
 	if errors.Is(err, fs.ErrExist) {
-		return 0, fault.New(execution.CodeRequestField, "two files are called %s", input.Name).
+		return fault.New(execution.CodeRequestField, "two files are called %s", input.Name).
 			Expecting("different names").Advise("rename one of them").Permanent()
 	}
 	if err != nil {
-		return 0, fmt.Errorf("stage %q: %w", input.Name, err)
+		return fmt.Errorf("stage %q: %w", input.Name, err)
 	}
-	return info.Size(), nil
+	return nil
 }
 
 // remove also removes what the program has closed to us.

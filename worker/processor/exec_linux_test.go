@@ -67,7 +67,7 @@ func job(t *testing.T) processor.Job {
 	return processor.Job{
 		Config: []byte("sage_yaml: {}\n"), Language: "en",
 		Info:   processor.Info{ExecutionID: "e1", Mailbox: "m", Sender: "-s $(x)", Method: "api"},
-		Inputs: []processor.Input{save(t, "config.yml", nil), save(t, "ventas de mayo.csv", []byte("n\n1\nx\n3\n"))},
+		Inputs: []processor.Input{save(t, "config.yml", nil), {Name: "ventas de mayo.csv", Data: []byte("n\n1\nx\n3\n")}},
 	}
 }
 
@@ -283,6 +283,7 @@ func TestExecInputs(t *testing.T) {
 		"missing":            {[]processor.Input{{Name: "d.csv", Path: "/nowhere/d.csv"}}, processor.CodeInputMissing},
 		"a path for a name":  {[]processor.Input{{Name: "../d.csv", Path: file.Path}}, "REQUEST_FIELD"},
 		"the same name, two": {[]processor.Input{file, file}, "REQUEST_FIELD"},
+		"twice in memory":    {inMemory(t, []processor.Input{file, file}), "REQUEST_FIELD"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -39,7 +40,7 @@ func (n Native) open(selection spec.Selection, inputs []Input) (*opened, error) 
 	limits := n.limits()
 	o := &opened{inputs: map[string]engine.Input{}}
 	data := inputs[0]
-	if _, err := os.Stat(data.Path); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(data.Path); data.Path != "" && errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(CodeInputMissing, "the file %s doesn't exist", data.Name).Permanent()
 	}
 	switch extension(data.Name) {
@@ -53,7 +54,7 @@ func (n Native) open(selection spec.Selection, inputs []Input) (*opened, error) 
 		}
 	default:
 		catalog := selection.Catalogs[0]
-		o.inputs[catalog.ID] = loose(catalog, data, limits)
+		o.inputs[catalog.ID] = o.loose(catalog, data, limits)
 		for _, input := range inputs[1:] {
 			o.extra = append(o.extra, input.Name)
 		}
@@ -68,18 +69,37 @@ func (n Native) limits() reader.Limits {
 	return n.Limits
 }
 
-// loose is a file that is on this machine by itself.
-func loose(catalog *spec.Catalog, input Input, limits reader.Limits) engine.Input {
+// loose is a file by itself.
+func (o *opened) loose(catalog *spec.Catalog, input Input, limits reader.Limits) engine.Input {
 	return engine.Input{Name: input.Name, Open: func(latin1 bool) (reader.Source, error) {
-		if catalog.Format == spec.Excel {
-			return reader.OpenExcel(input.Path, catalog.Name, catalog.Header, limits)
+		if catalog.Format != spec.Excel {
+			file, err := input.open()
+			if err != nil {
+				return nil, err
+			}
+			return newCSV(catalog, file, latin1, limits)
 		}
-		file, err := os.Open(input.Path)
+		path, err := o.path(input)
 		if err != nil {
 			return nil, err
 		}
-		return newCSV(catalog, file, latin1, limits)
+		return reader.OpenExcel(path, catalog.Name, catalog.Header, limits)
 	}}
+}
+
+func (in Input) open() (io.ReadCloser, error) {
+	if in.Path == "" {
+		return io.NopCloser(bytes.NewReader(in.Data)), nil
+	}
+	return os.Open(in.Path)
+}
+
+// path is where input is, which is made so if it is only in memory.
+func (o *opened) path(input Input) (string, error) {
+	if input.Path != "" {
+		return input.Path, nil
+	}
+	return o.spool(bytes.NewReader(input.Data))
 }
 
 func newCSV(catalog *spec.Catalog, in io.ReadCloser, latin1 bool, limits reader.Limits) (reader.Source, error) {
@@ -93,8 +113,11 @@ func newCSV(catalog *spec.Catalog, in io.ReadCloser, latin1 bool, limits reader.
 
 // unpack finds the files of a package in its archive, then among the loose ones.
 func (o *opened) unpack(selection spec.Selection, data Input, others []Input, limits reader.Limits) error {
-	var err error
-	if o.archive, err = reader.OpenArchive(data.Path, limits); err != nil {
+	path, err := o.path(data)
+	if err != nil {
+		return err
+	}
+	if o.archive, err = reader.OpenArchive(path, limits); err != nil {
 		return err
 	}
 	used := map[string]bool{}
@@ -111,7 +134,7 @@ func (o *opened) unpack(selection spec.Selection, data Input, others []Input, li
 		i := slices.IndexFunc(others, func(in Input) bool { return strings.EqualFold(in.Name, catalog.Filename) })
 		if i >= 0 {
 			used[others[i].Name] = true
-			o.inputs[catalog.ID] = loose(catalog, others[i], limits)
+			o.inputs[catalog.ID] = o.loose(catalog, others[i], limits)
 		}
 	}
 	for _, name := range o.archive.Names() {

@@ -38,7 +38,8 @@ type Job struct {
 // loose files of a package's catalogs, found by their names.
 type Input struct {
 	Name string // as its sender called it: the extension decides what it is
-	Path string // where it is on this machine
+	Path string // where it is on this machine; empty when Data is all of it
+	Data []byte
 
 	// What is known about its bytes, for the cache; empty if nothing is.
 	SHA256 string // hex

@@ -57,6 +57,20 @@ func save(t *testing.T, name string, data []byte) processor.Input {
 	return processor.Input{Name: name, Path: path}
 }
 
+// inMemory returns inputs as an executor hands over small files.
+func inMemory(t *testing.T, inputs []processor.Input) []processor.Input {
+	t.Helper()
+	var loaded []processor.Input
+	for _, input := range inputs {
+		data, err := os.ReadFile(input.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loaded = append(loaded, processor.Input{Name: input.Name, Data: data})
+	}
+	return loaded
+}
+
 func workbook(t testing.TB, ids ...string) []byte {
 	t.Helper()
 	book := excelize.NewFile()
@@ -130,6 +144,14 @@ func TestPackages(t *testing.T) {
 			got.Files, got.Findings = nil, nil
 			if d := cmp.Diff(tt.want, got); d != "" {
 				t.Errorf("(-want +got)\n%s%+v", d, findings)
+			}
+			loaded, err := processor.Native{}.Process(t.Context(),
+				processor.Job{Config: []byte(config), ConfigName: "config.yaml", Inputs: inMemory(t, tt.inputs)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(findings, loaded.Findings); d != "" {
+				t.Errorf("from memory (-from files +got)\n%s", d)
 			}
 		})
 	}

@@ -160,7 +160,7 @@ var normal = []struct {
 	by      string
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+`), "TIME"},
-	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), "TIME"},
+	{regexp.MustCompile(`202\d-\d\d-\d\dT[0-9:.]+Z`), "TIME"},
 	{regexp.MustCompile(`(?m)^(waited|ran|waiting|running)( +)(for )?[0-9.hmµs]+$`), "$1$2${3}DURATION"},
 	{regexp.MustCompile(`(/[^/\s]+)+/Test[^/\s]+/\d+`), "TMP"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "SERVER"},

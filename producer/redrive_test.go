@@ -48,8 +48,13 @@ func TestRedriveOpensTheNextGenerationOnce(t *testing.T) {
 	if want := (producer.Redriven{Key: key(2), From: 1, State: execution.Accepted}); err != nil || d != want {
 		t.Fatalf("%+v, %v", d, err)
 	}
+	f.wait(t, "e1", 2, execution.Running)
+	before := f.messages(t)
 	if d, err = op.Redrive(t.Context(), "m", "e1", 0, "", false); err != nil || d.Key != key(2) || !d.Already {
 		t.Errorf("while it is open: %+v, %v", d, err)
+	}
+	if after := f.messages(t); after[bus.StreamExecutions] != before[bus.StreamExecutions] || after[bus.StreamEvents] != before[bus.StreamEvents] {
+		t.Errorf("while it is open, something was sent: %v, then %v", before, after)
 	}
 	close(may)
 	f.wait(t, "e1", 2, "SUCCEEDED")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/intake"
@@ -55,6 +56,7 @@ func (p *Operator) Cancel(ctx context.Context, mailbox, id, why string, dryRun b
 	if stands.Kind != execution.Cancelled {
 		return c, nil
 	}
+	failpoint.Hit(failpoint.Cancelled)
 	// Also when it stood already: whoever committed it may have died before this.
 	r, revision, err := p.states.Load(ctx, s.Key)
 	if err != nil {
@@ -63,6 +65,7 @@ func (p *Operator) Cancel(ctx context.Context, mailbox, id, why string, dryRun b
 	if err := guard.NewEnding(p.states, p.events, p.who).Settle(ctx, r, revision, stands); err != nil {
 		return c, err
 	}
+	failpoint.Hit(failpoint.Recalled)
 	return c, p.locks.Break(ctx, s.Key.Path())
 }
 

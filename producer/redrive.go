@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/outcome"
@@ -98,6 +99,7 @@ func (p *Operator) open(ctx context.Context, o execution.Outcome, why string, dr
 		if err := guard.Reopen(ctx, p.states, p.events, who, d.Key, o.RequestDigest, why); err != nil {
 			return d, err
 		}
+		failpoint.Hit(failpoint.Reopened)
 		publish := queue.Publish
 		if letter.Local() {
 			publish = queue.PublishLocal
@@ -106,6 +108,7 @@ func (p *Operator) open(ctx context.Context, o execution.Outcome, why string, dr
 			return d, err
 		}
 	}
+	failpoint.Hit(failpoint.Requeued)
 	if !hasLetter || dryRun {
 		return d, nil
 	}

@@ -43,4 +43,9 @@ const (
 	RetryScheduled Point = "retry.scheduled" // the next attempt waits in LATER, the message is not acknowledged
 	Due            Point = "move.before"     // a retry's time has come
 	Moved          Point = "move.published"  // it is back on the queue, and still in LATER
+
+	Reopened  Point = "redrive.opened"    // the record opens the next generation, nothing is published
+	Requeued  Point = "redrive.published" // its message is accepted, the dead letter doesn't say so
+	Cancelled Point = "cancel.committed"  // OUTCOME is CANCELLED, nothing says so
+	Recalled  Point = "cancel.told"       // it is told and recorded, the lock is still held
 )

@@ -130,17 +130,20 @@ func (r *run) crash(t *testing.T) (keys []execution.Key, took time.Duration, ok 
 	f := r.fleet
 	services := len(f.services)
 	f.revive(t)
-	for _, p := range r.fails {
-		f.arm(t, p, "error")
+	for p, action := range r.arms {
+		f.arm(t, p, action)
 	}
 	f.arm(t, r.point, "kill")
-	keys = []execution.Key{r.key}
-	submit := r.submit
-	if submit == nil {
-		submit = func(t testing.TB, r *run) { r.submitAs(t, r.key) }
+	if r.submit == nil {
+		r.submitAs(t, r.key)
+		keys = append(keys, r.key)
+	} else {
+		keys = append(keys, r.submit(t, r)...)
 	}
-	submit(t, r)
 	for i := range random.IntN(3) {
+		if r.alone {
+			break
+		}
 		time.Sleep(time.Duration(random.IntN(20)) * time.Millisecond)
 		company := r.key
 		company.ID += "-company" + strconv.Itoa(i)

@@ -22,13 +22,16 @@ var pedidos []byte
 
 // scenario is what makes a fleet pass a point.
 type scenario struct {
-	fleet  string                   // of workers, or of bridges with a Lambda
-	fails  []failpoint.Point        // points that fail once, on the way
-	config []byte                   // pedidos when nil
-	kind   execution.Kind           // SUCCEEDED when empty
-	submit func(testing.TB, *run)   // Submit of the library when nil
-	only   map[string]bool          // stores; all when nil
-	after  func(*fleet, testing.TB) // once the crash has happened
+	fleet  string                     // of workers, or of bridges with a Lambda
+	arms   map[failpoint.Point]string // what else happens on the way
+	config []byte                     // pedidos when nil
+	kind   execution.Kind             // SUCCEEDED when empty
+	alone  bool                       // without others that keep it company
+	only   map[string]bool            // stores; all when nil
+	after  func(*fleet, testing.TB)   // once the crash has happened
+	// submit has the execution carried out, by a command that is killed, and
+	// returns what must end; nil submits with the library.
+	submit func(testing.TB, *run) []execution.Key
 }
 
 // Fleets.
@@ -40,15 +43,18 @@ const (
 var (
 	ordinary = scenario{fleet: workers}
 	dead     = scenario{fleet: workers, config: []byte("sage_yaml: 1\n"), kind: execution.Dead}
-	retried  = scenario{fleet: workers, fails: []failpoint.Point{failpoint.Working}}
+	retried  = scenario{fleet: workers, arms: map[failpoint.Point]string{failpoint.Working: "error"}}
 	inFiles  = scenario{fleet: workers, only: map[string]bool{"file": true}}
 	byHand   = scenario{fleet: workers, submit: submitTwice}
 	remote   = scenario{fleet: bridges}
 	inLambda = scenario{fleet: bridges, after: (*fleet).rescue}
 	// large has a result that doesn't fit into OUTCOME: the configuration itself.
-	large = scenario{fleet: workers, config: append(bytes.Repeat([]byte("# Pedidos de un día\n"), 16<<10), pedidos...)}
+	large     = scenario{fleet: workers, config: append(bytes.Repeat([]byte("# Pedidos de un día\n"), 16<<10), pedidos...)}
+	redriven  = scenario{fleet: workers, config: dead.config, kind: execution.Dead, alone: true, submit: redriveTwice}
+	cancelled = scenario{fleet: workers, kind: execution.Cancelled, alone: true, submit: cancelTwice,
+		arms: map[failpoint.Point]string{failpoint.Working: "delay:3s"}}
 	// unsure doesn't hear that its OUTCOME was created.
-	unsure = scenario{fleet: workers, fails: []failpoint.Point{failpoint.Committed}}
+	unsure = scenario{fleet: workers, arms: map[failpoint.Point]string{failpoint.Committed: "error"}}
 )
 
 // scenarios are the ways to each point. A test finds points that have none.
@@ -83,6 +89,10 @@ var scenarios = map[failpoint.Point][]scenario{
 	failpoint.RetryScheduled: {retried},
 	failpoint.Due:            {retried},
 	failpoint.Moved:          {retried},
+	failpoint.Reopened:       {redriven},
+	failpoint.Requeued:       {redriven},
+	failpoint.Cancelled:      {cancelled},
+	failpoint.Recalled:       {cancelled},
 }
 
 // submission asks for a file of some rows to be put through s's configuration.
@@ -106,8 +116,8 @@ func orders(rows int) string {
 	return b.String()
 }
 
-// submitTwice uses the command, which is killed, and repeats it as its user would.
-func submitTwice(t testing.TB, r *run) {
+// submitTwice submits with the command.
+func submitTwice(t testing.TB, r *run) []execution.Key {
 	dir := t.TempDir()
 	config, data := filepath.Join(dir, "pedidos.yaml"), filepath.Join(dir, "pedidos.csv")
 	for path, content := range map[string]string{config: string(pedidos), data: orders(r.rows)} {
@@ -115,19 +125,48 @@ func submitTwice(t testing.TB, r *run) {
 			t.Fatal(err)
 		}
 	}
-	command := func() *process.Process {
-		return process.Start(t, program("sage"), r.fleet.vars, "submit", config, data, "--mailbox", r.key.Mailbox, "--id", r.key.ID)
-	}
 	call := time.Now()
-	if code := command().Exit(t, time.Minute); code != -1 {
-		t.Errorf("%s: the command was to be killed, and ended with %d", r.key, code)
-	}
+	again := r.commandTwice(t, "submit", config, data, "--mailbox", r.key.Mailbox, "--id", r.key.ID)
 	r.journal.unanswered(r.key, submitted{}, call)
-	call = time.Now()
-	if again := command(); again.Exit(t, time.Minute) != 0 {
-		t.Errorf("%s: the repeated command said %s", r.key, again.Tail(1<<10))
+	r.journal.note(r.key, submitted{}, nil, again)
+	return []execution.Key{r.key}
+}
+
+// redriveTwice opens the next generation of an execution that is DEAD.
+func redriveTwice(t testing.TB, r *run) []execution.Key {
+	r.submitAs(t, r.key)
+	if !r.await(t, []execution.Key{r.key}) {
+		t.Errorf("%s did not end before it was redriven", r.key)
 	}
-	r.journal.note(r.key, submitted{}, nil, call)
+	next := r.key
+	next.Generation++
+	call := time.Now()
+	again := r.commandTwice(t, "redrive", r.key.ID, "--mailbox", r.key.Mailbox)
+	r.journal.unanswered(next, submitted{}, call)
+	r.journal.note(next, submitted{}, nil, again)
+	return []execution.Key{r.key, next}
+}
+
+// cancelTwice cancels an execution while a worker is at it.
+func cancelTwice(t testing.TB, r *run) []execution.Key {
+	r.submitAs(t, r.key)
+	process.Eventually(t, patience, r.key.String()+" is worked on", func() bool { return !r.fleet.armed(failpoint.Working) })
+	r.commandTwice(t, "cancel", r.key.ID, "--mailbox", r.key.Mailbox)
+	return []execution.Key{r.key}
+}
+
+// commandTwice runs a command, which is killed at the point, and repeats it as its
+// user would. It returns when it did.
+func (r *run) commandTwice(t testing.TB, args ...string) (again time.Time) {
+	t.Helper()
+	if killed := process.Start(t, program("sage"), r.fleet.vars, args...); killed.Exit(t, time.Minute) != -1 {
+		t.Errorf("%s: the command was to be killed at %s, and said %s", r.key, r.point, killed.Tail(1<<10))
+	}
+	again = time.Now()
+	if repeated := process.Start(t, program("sage"), r.fleet.vars, args...); repeated.Exit(t, time.Minute) != 0 {
+		t.Errorf("%s: the repeated command said %s", r.key, repeated.Tail(1<<10))
+	}
+	return again
 }
 
 // rescue lends a fleet of bridges a worker, which takes retries back to the queue.

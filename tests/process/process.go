@@ -202,3 +202,15 @@ func Eventually(t testing.TB, within time.Duration, what string, done func() boo
 		t.Fatalf("waited %v in vain: %s", within, what)
 	}
 }
+
+// MaxRSS is how many bytes an ended process held at most.
+func (p *Process) MaxRSS() int64 {
+	usage, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	if runtime.GOOS == "darwin" {
+		return usage.Maxrss
+	}
+	return usage.Maxrss << 10
+}

@@ -141,9 +141,15 @@ func stored(name string) iter.Seq2[fact, error] {
 func merge(runs []iter.Seq2[fact, error]) iter.Seq2[fact, error] {
 	return func(yield func(fact, error) bool) {
 		var heads headHeap
+		var stops []func()
+		defer func() {
+			for _, stop := range stops {
+				stop()
+			}
+		}()
 		for _, run := range runs {
 			next, stop := iter.Pull2(run)
-			defer stop()
+			stops = append(stops, stop)
 			if f, err, ok := next(); ok {
 				heads = append(heads, head{f, err, next})
 			}
@@ -176,7 +182,7 @@ type headHeap []head
 func (h headHeap) Len() int           { return len(h) }
 func (h headHeap) Less(i, j int) bool { return before(h[i].fact, h[j].fact) < 0 }
 func (h headHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *headHeap) Push(x any)        { *h = append(*h, x.(head)) } //nolint:errcheck // only heads are pushed
+func (h *headHeap) Push(x any)        { *h = append(*h, x.(head)) } // only heads are pushed
 
 func (h *headHeap) Pop() any {
 	last := (*h)[len(*h)-1]

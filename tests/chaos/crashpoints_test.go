@@ -125,7 +125,7 @@ func crashAll(t *testing.T, kind, store string, queue <-chan run, results *table
 func (r *run) crash(t *testing.T) (keys []execution.Key, took time.Duration, ok bool) {
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(r.point))
-	random := rand.New(rand.NewPCG(uint64(r.seed), hash.Sum64())) //nolint:gosec // repeatable, not secret
+	random := rand.New(rand.NewPCG(uint64(r.seed), hash.Sum64()))
 	r.rows = 1 + random.IntN(200)
 	f := r.fleet
 	services := len(f.services)

@@ -73,7 +73,7 @@ func (f *fleet) makeUp(t *testing.T, dir string, n int) {
 				t.Fatal(err)
 			}
 		}
-		f.tell(t, execution.EventStarted, execution.EventData{Key: k, State: execution.Running, Token: uint64(i)}) //nolint:gosec // not negative
+		f.tell(t, execution.EventStarted, execution.EventData{Key: k, State: execution.Running, Token: uint64(i)})
 		f.tell(t, execution.EventSucceeded, execution.EventData{Key: k, State: o.Kind.Terminal(), Attempt: o.Attempt})
 		if i == n/3 {
 			f.tell(t, execution.EventSucceeded, execution.EventData{Key: k, State: o.Kind.Terminal(), Attempt: "another"})

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
@@ -59,10 +60,23 @@ func Path(k execution.Key) string {
 	return Root + hex.EncodeToString(shard[:1]) + "/" + k.Path()
 }
 
+// AttemptRoot is the prefix of every attempt in storage.
+const AttemptRoot = "attempts/"
+
+// ParseAttempt reads from a storage key which attempt at which generation stored it.
+func ParseAttempt(key string) (k execution.Key, attempt string, ok bool) {
+	parts := strings.Split(key, "/")
+	if len(parts) != 6 || parts[0]+"/" != AttemptRoot {
+		return k, "", false
+	}
+	k, err := execution.ParsePath(strings.Join(parts[1:4], "."))
+	return k, parts[4], err == nil
+}
+
 // AttemptPrefix is where one attempt at k stores what is too large for its
 // OUTCOME. No two attempts share it.
 func AttemptPrefix(k execution.Key, attempt string) string {
-	return path.Join("attempts", k.Mailbox, k.ID, fmt.Sprint(k.Generation), attempt)
+	return path.Join(AttemptRoot, k.Mailbox, k.ID, fmt.Sprint(k.Generation), attempt)
 }
 
 // Read returns the outcome of k, made durable, or ErrNone.

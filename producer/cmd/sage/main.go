@@ -53,6 +53,7 @@ type commands struct {
 	Check   checkCommand   `cmd:"" help:"Check a configuration without running it."`
 	Admin   struct {
 		Provision provisionCommand `cmd:"" help:"Show, or apply, what the NATS server lacks."`
+		GC        gcCommand        `cmd:"" name:"gc" help:"Delete files that are kept no longer."`
 	} `cmd:"" help:"Look after the fleet."`
 	Version versionCommand `cmd:"" help:"Print the version of this program."`
 }

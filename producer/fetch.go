@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
@@ -49,6 +50,9 @@ type item struct {
 // their own names. Each is written whole and verified, or not at all. Unless
 // overwrite is set nothing is written when one of them is there already.
 func Fetch(ctx context.Context, objects storage.Store, o execution.Outcome, dir *os.Root, overwrite bool) ([]Fetched, error) {
+	if o.Erased != nil {
+		return nil, fault.New(CodeErased, "%s erased the data of execution %s on %s", o.Erased.By, o.ID, o.Erased.At.Format(time.DateOnly)).Permanent()
+	}
 	items, err := layout(ctx, objects, o)
 	if err != nil {
 		return nil, err

@@ -35,6 +35,7 @@ type Status struct {
 	Summary       *execution.Summary    `json:"summary,omitempty"`
 	CachedFrom    *execution.CachedFrom `json:"cached_from,omitempty"` // nothing was processed anew
 	Fault         *fault.Error          `json:"fault,omitempty"`       // why it is DEAD, or why its last attempt failed
+	Erased        *execution.Erasure    `json:"erased,omitempty"`      // nothing else is known any more
 	Usage         *execution.Usage      `json:"usage,omitempty"`
 	Files         []execution.File      `json:"files,omitempty"`
 	Inputs        []execution.File      `json:"inputs,omitempty"`
@@ -86,7 +87,7 @@ func (t *Tracker) Status(ctx context.Context, mailbox, id string) (Status, error
 func (t *Tracker) ended(ctx context.Context, o execution.Outcome) Status {
 	s := Status{
 		Key: o.Key, State: o.Kind.Terminal(), RequestDigest: o.RequestDigest, Attempts: o.Number,
-		Executor: o.Executor, Host: o.Host, Summary: o.Summary, CachedFrom: o.CachedFrom, Fault: o.Fault, Files: o.Files, Inputs: o.Inputs,
+		Executor: o.Executor, Host: o.Host, Summary: o.Summary, CachedFrom: o.CachedFrom, Fault: o.Fault, Erased: o.Erased, Files: o.Files, Inputs: o.Inputs,
 		Enqueued: o.Enqueued, Started: o.Started, Finished: o.Finished,
 	}
 	if r, _, err := t.states.Load(ctx, o.Key); err == nil {

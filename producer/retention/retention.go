@@ -57,9 +57,6 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// cacheRoot is the prefix of cached results in storage.
-const cacheRoot = "cache/"
-
 // Freed counts deleted objects, or those that a dry run would delete.
 type Freed struct {
 	Objects int   `json:"objects"`
@@ -259,7 +256,7 @@ func (s *sweep) over(ctx context.Context, mailbox, id string) (bool, error) {
 }
 
 func (s *sweep) cache(ctx context.Context) error {
-	return s.each(ctx, cacheRoot, func(info storage.Info) error {
+	return s.each(ctx, intake.CacheRoot, func(info storage.Info) error {
 		if !older(info.Modified, s.cfg.Cache) {
 			return nil
 		}

@@ -15,6 +15,9 @@ import (
 // Root is the prefix of every input in storage.
 const Root = "inputs/"
 
+// CacheRoot is the prefix of cached findings in storage.
+const CacheRoot = "cache/"
+
 const requestName = "request.json"
 
 // Prefix is where the inputs of an execution are stored.

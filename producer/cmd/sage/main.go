@@ -48,6 +48,7 @@ type commands struct {
 	Redrive redriveCommand `cmd:"" help:"Have DEAD executions carried out again."`
 	Cancel  cancelCommand  `cmd:"" help:"End an execution that has not ended."`
 	Dead    deadCommands   `cmd:"" help:"Look at dead letters."`
+	Erase   eraseCommand   `cmd:"" help:"Remove what an ended execution holds of a customer."`
 	Backlog backlogCommand `cmd:"" help:"Count the work that waits, runs and failed."`
 	Verify  verifyCommand  `cmd:"" help:"Check what happened against what is guaranteed."`
 	Check   checkCommand   `cmd:"" help:"Check a configuration without running it."`

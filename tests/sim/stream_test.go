@@ -90,26 +90,21 @@ func apiError(code jetstream.ErrorCode, text string) error {
 
 // Errors that the client has no name for.
 const (
-	errScheduleRefused jetstream.ErrorCode = 10212
-	errStoreFailed     jetstream.ErrorCode = 10077
-	errTooLarge        jetstream.ErrorCode = 10054
+	errSchedules jetstream.ErrorCode = 10188
+	errTooLarge  jetstream.ErrorCode = 10054
 )
 
 // publish stores a message, or says why not.
 func (s *stream) publish(subject string, header nats.Header, data []byte) (*jetstream.PubAck, error) {
-	now := time.Now()
-	ack := &jetstream.PubAck{Stream: s.cfg.Name}
-	schedule := header.Get("Nats-Schedule")
 	switch {
 	case s.cfg.MaxMsgSize > 0 && len(data)+headerSize(header) > int(s.cfg.MaxMsgSize):
 		return nil, apiError(errTooLarge, "message size exceeds maximum allowed")
-	case schedule != "" && !s.cfg.AllowMsgSchedules:
-		return nil, apiError(errScheduleRefused, "message schedules is disabled")
+	case !s.cfg.AllowMsgSchedules && (header.Get("Nats-Schedule") != "" || header.Get("Nats-Scheduler") != ""):
+		return nil, apiError(errSchedules, "message schedules is disabled")
 	}
 	if id := header.Get(jetstream.MsgIDHeader); id != "" {
-		if before, used := s.ids[id]; used && now.Sub(before.at) < s.cfg.Duplicates {
-			ack.Sequence, ack.Duplicate = before.seq, true
-			return ack, nil
+		if before, used := s.ids[id]; used && time.Since(before.at) < s.cfg.Duplicates {
+			return &jetstream.PubAck{Stream: s.cfg.Name, Sequence: before.seq, Duplicate: true}, nil
 		}
 	}
 	if want := header.Get(jetstream.ExpectedLastSubjSeqHeader); want != "" {
@@ -121,6 +116,12 @@ func (s *stream) publish(subject string, header nats.Header, data []byte) (*jets
 			return nil, apiError(jetstream.JSErrCodeStreamWrongLastSequence, "wrong last sequence: "+strconv.FormatUint(last, 10))
 		}
 	}
+	return s.store(subject, header, data)
+}
+
+// store adds a message that nothing speaks against.
+func (s *stream) store(subject string, header nats.Header, data []byte) (*jetstream.PubAck, error) {
+	now := time.Now()
 	s.last++
 	m := &stored{seq: s.last, subject: subject, header: maps.Clone(header), data: data, at: now}
 	if id := header.Get(jetstream.MsgIDHeader); id != "" {
@@ -128,7 +129,7 @@ func (s *stream) publish(subject string, header nats.Header, data []byte) (*jets
 	}
 	s.msgs = append(s.msgs, m)
 	s.makeRoom(m)
-	s.setTimer(m, schedule)
+	s.setTimer(m)
 	s.w.ledger.stored(s, m)
 	for _, watch := range s.watchers {
 		watch.tell(m)
@@ -136,8 +137,7 @@ func (s *stream) publish(subject string, header nats.Header, data []byte) (*jets
 	for _, c := range s.consumers {
 		c.serve()
 	}
-	ack.Sequence = m.seq
-	return ack, nil
+	return &jetstream.PubAck{Stream: s.cfg.Name, Sequence: m.seq}, nil
 }
 
 func headerSize(header nats.Header) (n int) {
@@ -175,8 +175,8 @@ func (s *stream) makeRoom(m *stored) {
 }
 
 // setTimer arranges for m's end, or for its schedule to fire.
-func (s *stream) setTimer(m *stored, schedule string) {
-	if text, at := strings.CutPrefix(schedule, "@at "); at {
+func (s *stream) setTimer(m *stored) {
+	if text, at := strings.CutPrefix(m.header.Get("Nats-Schedule"), "@at "); at {
 		if due, err := time.Parse(time.RFC3339Nano, text); err == nil {
 			late := between(s.w.plan.number("late", m.subject, strconv.FormatUint(m.seq, 10)), time.Millisecond, 6*time.Millisecond)
 			m.timer = time.AfterFunc(max(time.Until(due), 0)+late, func() { s.fire(m) })
@@ -205,7 +205,7 @@ func (s *stream) fire(m *stored) {
 	header.Set("Nats-Schedule-Next", "purge")
 	s.w.seen["retry due"]++
 	s.w.note("nats", "fire", m.subject, "")
-	_, _ = s.publish(m.header.Get("Nats-Schedule-Target"), header, m.data)
+	_, _ = s.store(m.header.Get("Nats-Schedule-Target"), header, m.data)
 	s.remove(m, "fired")
 }
 

@@ -45,7 +45,7 @@ func TestStatus(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := f.js.Publish(t.Context(), bus.SubjectLater("m", "e1"), data); err != nil {
+			if _, err := f.js.Publish(t.Context(), bus.SubjectLater(r.Key()), data); err != nil {
 				t.Fatal(err)
 			}
 		}, execution.Accepted, 1, 0, ""},

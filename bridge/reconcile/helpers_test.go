@@ -146,7 +146,7 @@ func retryAt(t *testing.T, r execution.Request, at time.Time) *nats.Msg {
 	if err != nil {
 		t.Fatal(err)
 	}
-	msg := nats.NewMsg(bus.SubjectLater(r.Mailbox, r.ID))
+	msg := nats.NewMsg(bus.SubjectLater(r.Key()))
 	msg.Data = data
 	msg.Header.Set("Nats-Schedule", "@at "+at.UTC().Format(time.RFC3339Nano))
 	msg.Header.Set("Nats-Schedule-Target", bus.SubjectDue(r.Mailbox, r.ID))

@@ -68,9 +68,10 @@ func SubjectLocal(mailbox, id string) string { return prefixLocal + mailbox + ".
 // IsLocal reports whether what came on subject is for workers alone.
 func IsLocal(subject string) bool { return strings.HasPrefix(subject, prefixLocal) }
 
-// SubjectLater holds the schedule of an execution's next attempt. A new schedule
-// replaces the one before.
-func SubjectLater(mailbox, id string) string { return prefixLater + mailbox + "." + id }
+// SubjectLater holds the schedule of a generation's next attempt. A new schedule
+// replaces the one before, so generations must not share a subject: a holder of the
+// last one that wakes up late would take the retry of the next away.
+func SubjectLater(k execution.Key) string { return prefixLater + k.Path() }
 
 // IsLater reports whether subject holds schedules.
 func IsLater(subject string) bool { return strings.HasPrefix(subject, prefixLater) }
@@ -97,18 +98,14 @@ func SubjectRefused(mailbox, stream string, sequence uint64) string {
 	return fmt.Sprintf("%s%s.@%s-%d.0", prefixDead, mailbox, stream, sequence)
 }
 
-// ParseWaiting is [ParseWork] for schedules too: work that nobody is handed yet.
-func ParseWaiting(subject string) (mailbox, id string, err error) {
-	if rest, ok := strings.CutPrefix(subject, prefixLater); ok {
-		subject = prefixDue + rest
-	}
-	return ParseWork(subject)
-}
-
 // ParseWork reads the mailbox, and the execution id if there is one, from a
 // subject of accepted work.
 func ParseWork(subject string) (mailbox, id string, err error) {
-	for _, prefix := range []string{prefixExec, prefixLocal, prefixLater, prefixDue} {
+	if rest, ok := strings.CutPrefix(subject, prefixLater); ok {
+		k, err := execution.ParsePath(rest)
+		return k.Mailbox, k.ID, err
+	}
+	for _, prefix := range []string{prefixExec, prefixLocal, prefixDue} {
 		rest, ok := strings.CutPrefix(subject, prefix)
 		if !ok {
 			continue

@@ -151,7 +151,7 @@ func (c *collector) readWaiting(ctx context.Context) error {
 }
 
 func (c *collector) waits(stream string, msg *jetstream.RawStreamMsg) error {
-	mailbox, id, err := bus.ParseWaiting(msg.Subject)
+	mailbox, id, err := bus.ParseWork(msg.Subject)
 	if err != nil {
 		return nil //nolint:nilerr // it will be refused
 	}

@@ -40,7 +40,7 @@ func Find(ctx context.Context, js jetstream.JetStream, k execution.Key) (Found, 
 		subject string
 	}{
 		{queue, exec}, {queue, local},
-		{later, bus.SubjectLater(k.Mailbox, k.ID)}, {later, bus.SubjectDue(k.Mailbox, k.ID)},
+		{later, bus.SubjectLater(k)}, {later, bus.SubjectDue(k.Mailbox, k.ID)},
 		{queue, exec}, {queue, local},
 	} {
 		found, ok, err := last(ctx, place.stream, place.subject, k)

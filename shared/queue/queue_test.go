@@ -478,3 +478,23 @@ func TestPublishRefusesWhatTheServerWould(t *testing.T) {
 		t.Errorf("%d wait, want the good one", b.Waiting)
 	}
 }
+
+// Of two generations the older may fail last, when its holder stood still. The
+// other's retry must not go with it.
+func TestGenerationsDoNotReplaceEachOthersRetries(t *testing.T) {
+	t.Parallel()
+	js := bustest.Start(t)
+	slow := config
+	slow.BackoffBase, slow.BackoffCap = time.Hour, time.Hour
+	run(t, queue.NewWorker(js, ackWait, slots, slow), func(context.Context, execution.Attempt) (execution.Outcome, error) {
+		return execution.Outcome{}, &execution.RetryError{Number: 1, Err: errors.New("no")}
+	})
+	for _, generation := range []int{2, 1} {
+		r := request(1)
+		r.Generation = generation
+		if err := queue.Publish(t.Context(), js, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "both wait for their time", func() bool { return backlog(t, js) == queue.Backlog{Later: 2} })
+}

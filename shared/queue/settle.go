@@ -114,7 +114,7 @@ func (m message) ack(ctx context.Context) error {
 // retryLater schedules the next attempt after failures failed ones.
 func (c *Consumer) retryLater(ctx context.Context, m message, failures int) error {
 	k := m.request.Key()
-	later := m.copyOf(bus.SubjectLater(k.Mailbox, k.ID))
+	later := m.copyOf(bus.SubjectLater(k))
 	later.Header.Set(headerMove, rand.Text())
 	if m.local() {
 		later.Header.Set(headerLocal, "1")

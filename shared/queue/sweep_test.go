@@ -147,7 +147,7 @@ func TestNothingStrandsWhenAConsumerIsMadeAnew(t *testing.T) {
 // later puts a retry of request i into LATER that is due at a time.
 func later(t *testing.T, js jetstream.JetStream, i int, at time.Time) {
 	t.Helper()
-	msg := nats.NewMsg(bus.SubjectLater("ventas", request(i).ID))
+	msg := nats.NewMsg(bus.SubjectLater(request(i).Key()))
 	msg.Data = []byte(`{"yaml_config":"x","input_files":[{"uri":"u","filename":"a.csv"}]}`)
 	msg.Header.Set("Nats-Schedule", "@at "+at.UTC().Format(time.RFC3339Nano))
 	msg.Header.Set("Nats-Schedule-Target", bus.SubjectDue("ventas", request(i).ID))
@@ -163,7 +163,7 @@ func TestSweeperMovesScheduleThatWasWrittenOver(t *testing.T) {
 	js := bustest.Start(t)
 	later(t, js, 0, time.Now().Add(200*time.Millisecond))
 	later(t, js, 1, time.Now().Add(time.Hour))
-	if _, err := js.Publish(t.Context(), bus.SubjectLater("ventas", "e0"), []byte("+ACK")); err != nil {
+	if _, err := js.Publish(t.Context(), bus.SubjectLater(request(0).Key()), []byte("+ACK")); err != nil {
 		t.Fatal(err)
 	}
 	s := queue.NewSweeper(js, 500*time.Millisecond, idle)
@@ -220,7 +220,7 @@ func TestSweepIsBounded(t *testing.T) {
 	for i := range 5 {
 		later(t, js, i, time.Now().Add(time.Hour))
 	}
-	if _, err := js.Publish(t.Context(), bus.SubjectLater("ventas", "e9"), []byte("?")); err != nil {
+	if _, err := js.Publish(t.Context(), bus.SubjectLater(request(9).Key()), []byte("?")); err != nil {
 		t.Fatal(err)
 	}
 	s := queue.NewSweeper(js, 0, idle)

@@ -52,7 +52,7 @@ func TestMessagesOnStreams(t *testing.T) {
 		cause := fault.New("CONFIG_SYNTAX", "a tab\tand a line\nbreak").At("sage.yaml", 7, 12).Permanent()
 		return execution.Outcome{Key: a.Request.Key(), Kind: execution.Dead, Number: 2, Fault: cause}, nil
 	})
-	compare(t, "stream-later", last(t, js, bus.StreamLater, bus.SubjectLater(retried.Mailbox, retried.ID)))
+	compare(t, "stream-later", last(t, js, bus.StreamLater, bus.SubjectLater(retried.Key())))
 	compare(t, "stream-dead", last(t, js, bus.StreamDead, bus.SubjectDead(dead.Key())))
 	compare(t, "stream-refused", last(t, js, bus.StreamDead, bus.SubjectRefused("ventas", bus.StreamExecutions, 3)))
 }

@@ -236,12 +236,11 @@ func (c deadShowCommand) print(a *app, l queue.Letter) error {
 	if err := rows(a.stdout, table); err != nil {
 		return err
 	}
-	body := strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return r
-		}
-		return []rune(printable(string(r)))[0]
-	}, indented(l.Data))
+	lines := strings.Split(indented(l.Data), "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
+	}
+	body := strings.Join(lines, "\n")
 	_, err := fmt.Fprintf(a.stdout, "\n%s\n", strings.TrimRight(body, "\n"))
 	if err == nil && !l.Refused() && l.Redriven == "" {
 		k := execution.Key{Mailbox: l.Mailbox, ID: l.Name, Generation: l.Generation}

@@ -38,10 +38,19 @@ func NewFlusher(s System) *Flusher { return &Flusher{flusher{whole: madeUp{s}}} 
 
 func (f *Flusher) Sync(file *os.File) error { return f.sync(file) }
 
-// Hold is a caller alone that is not done before release is called.
+// Hold is as many callers alone as there may be, none of them done before release
+// is called.
 func (f *Flusher) Hold() (release func()) {
-	group, _ := f.join()
-	return func() { f.end(group) }
+	var alone []*flush
+	for range fewAlone {
+		group, _ := f.join()
+		alone = append(alone, group)
+	}
+	return func() {
+		for _, group := range alone {
+			f.end(group)
+		}
+	}
 }
 
 // Await waits until n callers have gathered.

@@ -8,16 +8,17 @@ import (
 
 // flusher makes files and directories durable for many callers at once.
 //
-// Who finds nobody at it syncs its own file, as if there were no flusher. Those
-// who come meanwhile gather, and go together with one sync of the whole file
-// system: its journal then commits once for all, and wakes one of them instead of
-// each. The first of those who gather leads the others, so there is no goroutine,
-// no timer, and nobody waits for company.
+// A few at a time each sync their own file, as if there were no flusher. Those who
+// come meanwhile gather, and go together with one sync of the whole file system:
+// its journal then commits once for all, and wakes one of them instead of each.
+// The first of those who gather leads the others, so there is no goroutine, no
+// timer, and nobody waits for company.
 type flusher struct {
 	whole wholeSync // nil where everyone syncs its own
 
 	mu      sync.Mutex
-	current *flush    // under way
+	current *flush    // the last that began, if it is under way
+	running int       // are under way
 	next    *flush    // gathers until current is done
 	paused  time.Time // until then everyone syncs its own
 	broken  bool      // and now for good
@@ -42,6 +43,10 @@ type flush struct {
 const (
 	slowFlush = 25 * time.Millisecond
 	slowPause = time.Second
+
+	// fewAlone go by themselves: beside a program that writes much, a file of
+	// one's own is durable long before everything is.
+	fewAlone = 4
 )
 
 // sync makes f durable: the data of a file, the names in a directory, as they are
@@ -70,8 +75,7 @@ func (g *flusher) sync(f *os.File) error {
 }
 
 // join returns the group to go with and whether the caller leads it, which then
-// is complete and has the flusher to itself until end. It returns no group when
-// everyone is on their own.
+// is complete. It returns no group when everyone is on their own.
 func (g *flusher) join() (group *flush, leads bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -83,7 +87,8 @@ func (g *flusher) join() (group *flush, leads bool) {
 		return g.next, false
 	}
 	group = &flush{size: 1, done: make(chan struct{})}
-	if before := g.current; before != nil {
+	before := g.current
+	if before != nil && (before.size > 1 || g.running >= fewAlone) {
 		g.next = group
 		g.mu.Unlock()
 		<-before.done
@@ -91,12 +96,16 @@ func (g *flusher) join() (group *flush, leads bool) {
 		g.next = nil
 	}
 	g.current = group
+	g.running++
 	return group, true
 }
 
 func (g *flusher) end(group *flush) {
 	g.mu.Lock()
-	g.current = nil
+	if g.current == group {
+		g.current = nil
+	}
+	g.running--
 	g.mu.Unlock()
 	close(group.done)
 }

@@ -43,7 +43,7 @@ func TestFlushWaitsForTheNext(t *testing.T) {
 			done <- id
 		})
 	}
-	hold := g.Hold() // as if somebody were at it alone
+	hold := g.Hold() // as if a few were at it alone
 	goSync(1, temp(t))
 	goSync(2, temp(t))
 	g.Await(t, 2)

@@ -98,6 +98,7 @@ func (c *collector) readOutcomes(ctx context.Context) error {
 func outcomeFact(o execution.Outcome) fact {
 	f := about(o.Key, isOutcome)
 	f.State, f.Attempt, f.Executor = o.Kind.Terminal(), o.Attempt, o.Executor
+	f.Erased = o.Erased != nil
 	f.At, f.Started, f.Enqueued = nanos(o.Finished), nanos(o.Started), nanos(o.Enqueued)
 	return f
 }

@@ -118,6 +118,11 @@ func TestCheckFindsEachViolation(t *testing.T) {
 		"all is well":          {history: func(w world) { w.ends(one, ok, "a", now); w.tells(one, ok, "a"); w.records(one, "SUCCEEDED", "a") }},
 		"told twice, the same": {history: func(w world) { w.ends(one, ok, "a", now); w.tells(one, ok, "a"); w.tells(one, ok, "a") }},
 		"dead, and buried":     {history: func(w world) { w.ends(one, bad, "a", now); w.tells(one, bad, "a"); w.buries(one) }},
+		"erased, with its events, dead letter and inputs": {history: func(w world) {
+			_, err := w.outcomes.Commit(w.t.Context(), execution.Outcome{Key: one, Kind: bad, Attempt: "a", Finished: time.Now(),
+				Erased: &execution.Erasure{At: now}}, nil)
+			w.must(err)
+		}},
 		"redriven": {history: func(w world) {
 			w.ends(one, bad, "a", now.Add(-time.Hour))
 			w.tells(one, bad, "a")

@@ -1,6 +1,8 @@
 package reader
 
 import (
+	"archive/zip"
+	"errors"
 	"io"
 	"slices"
 	"strconv"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/xuri/excelize/v2"
 
+	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/worker/engine/table"
 )
 
@@ -16,15 +19,15 @@ import (
 // are stored, not as they are shown: 0.5 and not 50%. What Excel shows as a date
 // is stored as a number of days, so that only the layout can tell that it is one.
 type Excel struct {
-	book     *excelize.File
-	audit    *audit
-	rows     *excelize.Rows
-	limits   Limits
-	from1904 bool
+	book   *book
+	texts  *texts
+	part   io.ReadCloser
+	name   string // of the part
+	sheet  *sheet
+	limits Limits
 
 	first   []string
-	pending []string // the first row of a sheet without a header
-	line    int      // of the row read last
+	pending bool // the first row of a sheet without a header is still to be given
 }
 
 // sheetRows are rows of a sheet, one after the other.
@@ -36,19 +39,17 @@ type sheetRows struct {
 
 // OpenExcel opens a workbook and the sheet of that name, or else its first one.
 func OpenExcel(name, sheet string, header bool, limits Limits) (*Excel, error) {
-	if err := checkWorkbook(name, limits); err != nil {
-		return nil, err
-	}
-	book, err := excelize.OpenFile(name, excelize.Options{
-		RawCellValue: true, UnzipSizeLimit: limits.Unpacked, UnzipXMLSizeLimit: maxExpanded,
-	})
+	archive, err := zip.OpenReader(name)
 	if err != nil {
-		return nil, fail(CodeExcel, "the workbook can't be read: %w", err).
-			Expecting("an .xlsx file").Advise("open it in a spreadsheet program and save it again as .xlsx")
+		return nil, fail(CodeExcel, "the file is not an .xlsx workbook: %w", err).
+			Advise("open it in a spreadsheet program and save it as .xlsx")
 	}
-	x := &Excel{book: book, limits: limits, audit: startAudit(name)}
-	if props, err := book.GetWorkbookProps(); err == nil && props.Date1904 != nil {
-		x.from1904 = *props.Date1904
+	x := &Excel{book: &book{archive: archive}, limits: limits}
+	if err := checkWorkbook(archive.File, limits); err != nil {
+		return nil, closing(err, x)
+	}
+	if x.book, err = openBook(archive); err != nil {
+		return nil, errors.Join(err, archive.Close())
 	}
 	if err := x.open(sheet, header); err != nil {
 		return nil, closing(err, x)
@@ -63,45 +64,44 @@ func closing(err error, c io.Closer) error {
 	return err
 }
 
-func (x *Excel) open(sheet string, header bool) error {
-	sheets := x.book.GetSheetList()
-	if len(sheets) == 0 {
-		return fail(CodeExcel, "the workbook has no sheet")
-	}
-	chosen := sheets[0]
-	for _, s := range sheets {
-		if s == sheet {
+func (x *Excel) open(name string, header bool) error {
+	chosen := x.book.sheets[0]
+	for _, s := range x.book.sheets {
+		if s.name == name {
 			chosen = s
 		}
 	}
 	var err error
-	if x.rows, err = x.book.Rows(chosen); err != nil {
-		return fail(CodeExcel, "the sheet %q can't be read: %w", chosen, err)
-	}
-	first, err := x.next()
-	if err != nil || first == nil {
+	if x.texts, err = x.book.texts(); err != nil {
 		return err
 	}
+	if x.part, err = x.book.open(chosen.part); err != nil {
+		return err
+	}
+	x.name = chosen.part
+	x.sheet = &sheet{m: newMarkup(x.part), texts: x.texts, limits: x.limits}
+	found, err := x.next()
+	if err != nil || !found {
+		return err
+	}
+	for _, cell := range x.sheet.cells {
+		x.first = append(x.first, string(x.sheet.values[cell.start:cell.end]))
+	}
 	if header {
-		x.first = trimEmpty(first)
+		x.first = trimEmpty(x.first)
 		return nil
 	}
-	x.pending = first
-	x.first = first
-	if width := x.width(chosen); width > len(first) {
-		x.first = slices.Concat(first, make([]string, width-len(first)))
+	x.pending = true
+	if width := x.width(); width > len(x.first) {
+		x.first = slices.Concat(x.first, make([]string, width-len(x.first)))
 	}
 	return nil
 }
 
 // width is that of the sheet's used range, which counts when the first row of
 // data ends with empty cells.
-func (x *Excel) width(sheet string) int {
-	dimension, err := x.book.GetSheetDimension(sheet)
-	if err != nil {
-		return 0
-	}
-	_, last, _ := strings.Cut(dimension, ":")
+func (x *Excel) width() int {
+	_, last, _ := strings.Cut(x.sheet.dimension, ":")
 	column, _, err := excelize.CellNameToCoordinates(last)
 	if err != nil {
 		return 0
@@ -116,37 +116,34 @@ func trimEmpty(cells []string) []string {
 	return cells
 }
 
-// next returns the next row that isn't empty, nil after the last.
-func (x *Excel) next() ([]string, error) {
-	for x.rows.Next() {
-		x.line++
-		cells, err := x.rows.Columns()
+// next finds the next row that isn't empty, and reports whether there is one.
+func (x *Excel) next() (bool, error) {
+	for {
+		found, err := x.sheet.next()
 		if err != nil {
-			return nil, fail(CodeExcel, "row %d of the sheet can't be read: %w", x.line, err)
+			if described, ok := errors.AsType[*fault.Error](err); ok {
+				return false, described
+			}
+			return false, broken(x.name, err)
 		}
-		if len(cells) > x.limits.Columns {
-			return nil, fail(CodeColumns, "row %d of the sheet has more than %d columns", x.line, x.limits.Columns)
-		}
-		if len(trimEmpty(cells)) > 0 {
-			return cells, nil
+		if !found || slices.ContainsFunc(x.sheet.cells, func(c cellSpan) bool { return c.start < c.end }) {
+			return found, nil
 		}
 	}
-	if err := x.rows.Error(); err != nil {
-		return nil, fail(CodeExcel, "the sheet can't be read after row %d: %w", x.line, err)
-	}
-	return nil, x.audit.wait()
 }
 
 // First returns the cells of the first row.
 func (x *Excel) First() []string { return x.first }
 
-// Close releases the workbook and its temporary files.
+// Close releases the workbook and its temporary file.
 func (x *Excel) Close() error {
-	x.audit.stop()
-	if x.rows != nil {
-		_ = x.rows.Close() // only read from
+	if x.part != nil {
+		_ = x.part.Close() // only read from
 	}
-	return x.book.Close()
+	if x.texts != nil {
+		x.texts.close()
+	}
+	return x.book.archive.Close()
 }
 
 // Next fills b with rows that take about Limits.Block bytes.
@@ -154,27 +151,23 @@ func (x *Excel) Next(b *Block) error {
 	b.Data = b.Data[:0]
 	b.rows = sheetRows{b.rows.spans[:0], b.rows.widths[:0], b.rows.lines[:0]}
 	for len(b.Data) < x.limits.Block {
-		cells := x.pending
-		x.pending = nil
-		if cells == nil {
-			var err error
-			if cells, err = x.next(); err != nil {
+		if !x.pending {
+			found, err := x.next()
+			if err != nil {
 				return err
 			}
-		}
-		if cells == nil {
-			break
-		}
-		for _, cell := range cells {
-			if len(cell) > x.limits.Field {
-				return fail(CodeFieldTooLong, "a cell of row %d has %d bytes", x.line, len(cell)).Expecting("at most %d", x.limits.Field)
+			if !found {
+				break
 			}
-			start := uint32(len(b.Data))
-			b.Data = append(b.Data, cell...)
-			b.rows.spans = append(b.rows.spans, table.Span{Start: start, End: uint32(len(b.Data))})
 		}
-		b.rows.widths = append(b.rows.widths, len(cells))
-		b.rows.lines = append(b.rows.lines, x.line)
+		x.pending = false
+		base := uint32(len(b.Data))
+		b.Data = append(b.Data, x.sheet.values...)
+		for _, cell := range x.sheet.cells {
+			b.rows.spans = append(b.rows.spans, table.Span{Start: base + uint32(cell.start), End: base + uint32(cell.end)})
+		}
+		b.rows.widths = append(b.rows.widths, len(x.sheet.cells))
+		b.rows.lines = append(b.rows.lines, x.sheet.line)
 	}
 	if len(b.rows.lines) == 0 {
 		return io.EOF
@@ -228,7 +221,7 @@ func (x *Excel) date(cells *table.Cells, span table.Span) table.Span {
 	if err != nil || serial < 0 || serial > lastSerial {
 		return span
 	}
-	t, err := excelize.ExcelDateToTime(serial, x.from1904)
+	t, err := excelize.ExcelDateToTime(serial, x.book.from1904)
 	if err != nil {
 		return span
 	}

@@ -11,28 +11,21 @@ import (
 
 // What of a workbook may be in memory.
 const (
-	maxExpanded = 4 << 20  // bytes of one sheet, or of the shared strings; what is larger goes through a temporary file
-	maxPart     = 16 << 20 // bytes of one other part of XML, which takes a multiple of that when it is parsed
-	maxParts    = 64 << 20 // bytes of all other parts together
-	maxProlog   = 64 << 10 // bytes of XML before its first element
+	maxPart   = 16 << 20 // bytes of one other part of XML, which takes a multiple of that when it is parsed
+	maxParts  = 64 << 20 // bytes of all other parts together
+	maxProlog = 64 << 10 // bytes of XML before its first element
 )
 
-// checkWorkbook applies the limits of archives before excelize unpacks anything,
-// and refuses document types, through which XML can pull in other files.
-func checkWorkbook(name string, limits Limits) error {
-	archive, err := zip.OpenReader(name)
-	if err != nil {
-		return fail(CodeExcel, "the file is not an .xlsx workbook: %w", err).
-			Advise("open it in a spreadsheet program and save it as .xlsx")
-	}
-	defer func() { _ = archive.Close() }()
-	if err := checkEntries(archive.File, limits); err != nil {
+// checkWorkbook applies the limits of archives before anything is unpacked, and
+// refuses document types, through which XML can pull in other files.
+func checkWorkbook(files []*zip.File, limits Limits) error {
+	if err := checkEntries(files, limits); err != nil {
 		return err
 	}
-	if err := checkParts(archive.File); err != nil {
+	if err := checkParts(files); err != nil {
 		return err
 	}
-	for _, f := range archive.File {
+	for _, f := range files {
 		if err := checkProlog(f); err != nil {
 			return err
 		}
@@ -40,23 +33,21 @@ func checkWorkbook(name string, limits Limits) error {
 	return nil
 }
 
-// streamed reports whether excelize puts a large part of that name into a
-// temporary file. It holds all others in memory.
+// streamed reports whether the part of that name may be a large one: it is read
+// in pieces. All others are read as a whole.
 func streamed(part string) bool {
-	part = strings.ToLower(strings.ReplaceAll(part, `\`, "/"))
-	return strings.HasPrefix(part, "xl/worksheets/sheet") || isStrings(part)
+	part = partName(part)
+	return strings.HasPrefix(part, "xl/worksheets/") || part == partStrings
 }
-
-func isStrings(part string) bool { return strings.EqualFold(part, "xl/sharedStrings.xml") }
 
 func checkParts(files []*zip.File) error {
 	var total uint64
 	names := make(map[string]bool, len(files))
 	for _, f := range files {
-		if names[f.Name] {
+		if names[partName(f.Name)] {
 			return fail(CodeExcel, "the workbook has the part %q twice", f.Name).Expecting("each part once")
 		}
-		names[f.Name] = true
+		names[partName(f.Name)] = true
 		if streamed(f.Name) {
 			continue
 		}

@@ -32,7 +32,12 @@ var programs = []string{
 // binaries is where TestMain puts them.
 var binaries string
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+func TestMain(m *testing.M) {
+	if file := os.Getenv(bucketVariable); file != "" {
+		serveBucket(file) // this process is an S3 server, and not a test
+	}
+	os.Exit(buildAndRun(m))
+}
 
 func buildAndRun(m *testing.M) int {
 	flag.Parse()

@@ -37,6 +37,7 @@ type run struct {
 // Each step of the protocol is crashed in fleets of real processes. Every
 // execution must end, and only once.
 func TestCrashPoints(t *testing.T) {
+	t.Parallel() // it waits nearly always
 	results := &table{}
 	t.Run("fleets", func(t *testing.T) {
 		for store := range strings.SplitSeq(*places, ",") {

@@ -170,11 +170,16 @@ func (f *fleet) armed(p failpoint.Point) bool {
 // idle reports whether the queue holds nothing, not even a retry that waits.
 func (f *fleet) idle(t testing.TB) bool {
 	t.Helper()
-	b, err := queue.Lag(t.Context(), f.js)
+	none, err := nothingWaits(t.Context(), f.js)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b.Waiting == 0 && b.InFlight == 0 && b.Local == 0 && b.Later == 0
+	return none
+}
+
+func nothingWaits(ctx context.Context, js jetstream.JetStream) (bool, error) {
+	b, err := queue.Lag(ctx, js)
+	return b.Waiting == 0 && b.InFlight == 0 && b.Local == 0 && b.Later == 0, err
 }
 
 // read returns how k ended, or the zero Outcome.

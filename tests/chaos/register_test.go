@@ -78,6 +78,16 @@ func (j *journal) add(k execution.Key, op porcupine.Operation) {
 	j.ops[k] = append(j.ops[k], op)
 }
 
+// size is how many operations were noted.
+func (j *journal) size() (n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, ops := range j.ops {
+		n += len(ops)
+	}
+	return n
+}
+
 // check finds executions whose operations no write-once register explains. That it
 // can't be told in time is a failure too.
 func (j *journal) check(t testing.TB) {

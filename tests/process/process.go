@@ -113,6 +113,9 @@ func (p *Process) Signal(t testing.TB, sig os.Signal) time.Time {
 	return time.Now()
 }
 
+// Send sends sig to a process that may have ended.
+func (p *Process) Send(sig os.Signal) { _ = p.cmd.Process.Signal(sig) }
+
 // Stop asks the process to end and waits until it has.
 func (p *Process) Stop(t testing.TB) {
 	t.Helper()

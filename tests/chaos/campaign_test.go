@@ -27,7 +27,7 @@ import (
 // How much a campaign does. The defaults are for go test; `task chaos` does it all.
 var (
 	campaignLasts = flag.Duration("campaign", 20*time.Second, "how long faults happen")
-	campaignSize  = flag.Int("executions", 400, "how many executions are submitted meanwhile")
+	campaignSize  = flag.Int("submissions", 400, "how many executions are submitted meanwhile")
 	campaignTimes = flag.Int("times", 1, "how often each class of fault must happen at least")
 	campaignSeed  = flag.Uint64("seed", 0, "of the schedule of faults; 0 takes one by chance")
 	campaignSizes = flag.String("servers", "3", "how many NATS servers there are: 3 with the files in S3, or 1 with them on a disk, for which root is needed; with commas")

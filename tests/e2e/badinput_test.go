@@ -117,7 +117,7 @@ func unreadableYAML(t *testing.T, f *fleet, mailbox string) {
 		code         fault.Code
 		line, column int
 	}{
-		"syntax":    {"sage_yaml:\n  name: Pedidos\n  author: \"sin cerrar\ncatalogs: {}\n", spec.CodeSyntax, 3, 1},
+		"syntax":    {"sage_yaml:\n  name: Pedidos\n  author: \"sin cerrar\ncatalogs: {}\n", spec.CodeSyntax, 3, 3},
 		"structure": {strings.Replace(string(pedidos), "type: fecha", "type: fechas", 1), spec.CodeUnknownType, 23, 15},
 	}
 	for id, tt := range tests {

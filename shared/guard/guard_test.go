@@ -442,3 +442,10 @@ func TestAnEarlyAttemptAtWhatHasEndedDoesNothing(t *testing.T) {
 		t.Error("the record was written again")
 	}
 }
+
+func TestHostsOfTwoStartsDiffer(t *testing.T) {
+	t.Parallel()
+	if a, b := guard.NewHost(), guard.NewHost(); a == b {
+		t.Errorf("both are %s: a crash of one would not be counted by the other", a)
+	}
+}

@@ -2,7 +2,10 @@ package guard
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -27,4 +30,15 @@ func Open(ctx context.Context, js jetstream.JetStream, fleet bus.Config, outcome
 	}
 	return New(lock.New(js, locks, fleet.LockTTL(), who.Host), state.New(js, states, cfg.StateTTL),
 		outcomes, event.New(js, bus.SubjectEvent), next, who, cfg), nil
+}
+
+// NewHost names this process: machine, process id, and a part that no other start
+// has, because a container that is started again has the machine and the id of the
+// one that crashed.
+func NewHost() string {
+	machine, err := os.Hostname()
+	if err != nil {
+		machine = "unnamed"
+	}
+	return fmt.Sprintf("%s-%d-%s", machine, os.Getpid(), strings.ToLower(rand.Text()[:6]))
 }

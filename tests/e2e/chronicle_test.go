@@ -13,6 +13,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/tests/process"
 )
 
 // chronicle is what the fleet's events tell, as they come.
@@ -66,7 +67,7 @@ func (c *chronicle) add(data []byte) error {
 		return err
 	}
 	kind := e.Type[strings.LastIndexByte(e.Type, '.')+1:]
-	host := e.Source[strings.LastIndexByte(e.Source, '/')+1:]
+	host := process.HostOf(e.Source[strings.LastIndexByte(e.Source, '/')+1:])
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {

@@ -35,7 +35,7 @@ func TestServerComesLater(t *testing.T) {
 	if _, err := f.producer.Submit(t.Context(), submission("pedidos", "late", orders(3, 0))); err != nil {
 		t.Fatal(err)
 	}
-	if o := f.outcome(t, "pedidos", "late"); o.Kind != execution.Succeeded || o.Host != worker.Host() {
+	if o := f.outcome(t, "pedidos", "late"); o.Kind != execution.Succeeded || process.HostOf(o.Host) != worker.Host() {
 		t.Errorf("ended %s on %s: %v; want SUCCEEDED on %s", o.Kind, o.Host, o.Fault, worker.Host())
 	}
 }

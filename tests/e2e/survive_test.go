@@ -199,7 +199,7 @@ func checkKilled(t *testing.T, events *chronicle, outcomes map[execution.Key]exe
 	var abandoned int
 	var slowest time.Duration
 	for _, k := range events.startedAt(host) {
-		if outcomes[k].Host == host {
+		if process.HostOf(outcomes[k].Host) == host {
 			continue
 		}
 		abandoned++
@@ -222,7 +222,7 @@ func checkDrained(t *testing.T, events *chronicle, outcomes map[execution.Key]ex
 	started := events.startedAt(host)
 	committed := len(started)
 	for _, k := range started {
-		if hosts := events.hosts(k); hosts[len(hosts)-1] != host || outcomes[k].Host != host {
+		if hosts := events.hosts(k); hosts[len(hosts)-1] != host || process.HostOf(outcomes[k].Host) != host {
 			committed--
 			t.Errorf("%s was started by %v and committed by %s, want %s to be the last of both", k, hosts, outcomes[k].Host, host)
 		}

@@ -84,11 +84,15 @@ var (
 
 func (p *Process) String() string { return fmt.Sprintf("%s[%d]", p.name, p.cmd.Process.Pid) }
 
-// Host is how the process calls itself in records, events and outcomes.
+// Host is how the process calls itself in records, events and outcomes, as far as
+// [HostOf] says it.
 func (p *Process) Host() string {
 	host, _ := os.Hostname()
 	return fmt.Sprintf("%s-%d", host, p.cmd.Process.Pid)
 }
+
+// HostOf is the name of a host without the part that tells its starts apart.
+func HostOf(name string) string { return name[:max(strings.LastIndexByte(name, '-'), 0)] }
 
 // CPU is how much time the process has had of the cores so far.
 func (p *Process) CPU(t testing.TB) time.Duration {

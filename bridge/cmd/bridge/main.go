@@ -17,6 +17,7 @@ import (
 	"github.com/sagefleet/sagefleet/bridge"
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
@@ -64,8 +65,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer nc.Close()
-	host, _ := os.Hostname()
-	host = fmt.Sprintf("%s-%d", host, os.Getpid())
+	host := guard.NewHost()
 	zerolog.Ctx(ctx).Info().Str("host", host).Str("storage", objects.URL()).Msg("bridge starts")
 	lambda, err := remote.New(client, outcome.New(objects), cfg.Remote)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
 	"github.com/sagefleet/sagefleet/worker"
@@ -81,8 +82,7 @@ func (serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer nc.Close()
-	host, _ := os.Hostname()
-	host = fmt.Sprintf("%s-%d", host, os.Getpid())
+	host := guard.NewHost()
 	zerolog.Ctx(ctx).Info().Str("host", host).Str("storage", objects.URL()).Msg("worker starts")
 	w, err := worker.New(ctx, js, objects, cfg.Fleet, host, cfg.Worker)
 	if err != nil {

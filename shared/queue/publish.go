@@ -23,7 +23,8 @@ const (
 )
 
 // Publish puts r on the queue. When it returns nil the server has accepted r, as
-// durably as it was declared to be. Publishing the same request again is harmless.
+// durably as it was declared to be. While no server answers it tries again, for 5 s
+// or until ctx ends. Publishing the same request again is harmless.
 func Publish(ctx context.Context, js jetstream.JetStream, r execution.Request) error {
 	return publish(ctx, js, r, bus.SubjectExec(r.Mailbox, r.ID))
 }
@@ -38,12 +39,21 @@ func publish(ctx context.Context, js jetstream.JetStream, r execution.Request, s
 	if err != nil {
 		return err
 	}
-	ack, err := js.PublishMsg(ctx, msg, jetstream.WithMsgID(messageID(r)))
+	ack, repeated, err := persist(ctx, js, msg, jetstream.WithMsgID(messageID(r)))
 	if err == nil && ack.Duplicate {
-		err = publishAgain(ctx, js, msg)
+		// After a repetition it is ours, as a rule: what waits needn't be sent twice.
+		if !repeated || !stillWaits(ctx, js, r) {
+			err = publishAgain(ctx, js, msg)
+		}
 	}
 	failpoint.Hit(failpoint.Published)
 	return publishFault(r.Key(), err)
+}
+
+// stillWaits reports whether a message of r is known to be there.
+func stillWaits(ctx context.Context, js jetstream.JetStream, r execution.Request) bool {
+	found, ok, err := Find(ctx, js, r.Key())
+	return err == nil && ok && found.Request.Digest() == r.Digest()
 }
 
 // messageID lets the server drop an honest repetition.
@@ -73,7 +83,7 @@ func Republish(ctx context.Context, js jetstream.JetStream, r execution.Request,
 // used this one. A request that is on the queue twice is executed once.
 func publishAgain(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) error {
 	msg.Header.Del(jetstream.MsgIDHeader)
-	_, err := js.PublishMsg(ctx, msg)
+	_, _, err := persist(ctx, js, msg)
 	return err
 }
 

@@ -474,8 +474,8 @@ func TestPublishRefusesWhatTheServerWould(t *testing.T) {
 	if err := queue.PublishMany(t.Context(), js, []execution.Request{bad, request(2)}, nil); fault.CodeOf(err) != execution.CodeID {
 		t.Errorf("PublishMany: %v", err)
 	}
-	if b := backlog(t, js); b.Waiting != 1 {
-		t.Errorf("%d wait, want the good one", b.Waiting)
+	if n := queued(t, js); n != 1 {
+		t.Errorf("%d are on the queue, want the good one", n)
 	}
 }
 

@@ -212,10 +212,18 @@ func (c *campaign) run(lasts time.Duration) {
 	c.load = newLoad(c)
 	c.load.start(*campaignSize, lasts)
 	c.breakAll(lasts)
+	c.finish()
+	if n := len(c.load.accepted); n < *campaignSize {
+		c.t.Errorf("%d accepted, want %d at least", n, *campaignSize)
+	}
+}
+
+// finish leaves the fleet alone until everything has ended, and judges.
+func (c *campaign) finish() {
 	c.load.enough.Store(true)
-	quiet := time.Now()
+	began := time.Now()
 	c.toll.quiet = -1
-	quietNow := process.Until(quietWithin, func() bool {
+	quiet := process.Until(quietWithin, func() bool {
 		c.revive()
 		if !c.load.ended() {
 			return false
@@ -223,13 +231,13 @@ func (c *campaign) run(lasts time.Duration) {
 		none, err := nothingWaits(c.t.Context(), c.js)
 		return none && err == nil
 	})
-	if quietNow {
-		c.toll.quiet = time.Since(quiet)
+	if quiet {
+		c.toll.quiet = time.Since(began)
 	} else {
 		c.t.Errorf("%v after the last fault not all has ended: %s", quietWithin, c.load.unfinished())
 	}
 	c.load.stop()
-	c.judge(quietNow)
+	c.judge(quiet)
 }
 
 func keyOf(mailbox string, n int) execution.Key {

@@ -112,6 +112,12 @@ func (l *load) start(n int, lasts time.Duration) {
 	l.working.Go(l.watch)
 }
 
+// observe watches what others submit.
+func (l *load) observe() {
+	close(l.sent)
+	l.working.Go(l.watch)
+}
+
 // stop ends what still works.
 func (l *load) stop() {
 	l.end()

@@ -96,7 +96,7 @@ func newCampaign(t testing.TB, servers int) *campaign {
 	c := &campaign{t: t, random: rand.New(rand.NewPCG(seed, 0)), cluster: startCluster(t, servers), lambdaArmory: t.TempDir()}
 	c.vars = map[string]string{
 		"NATS_REPLICAS": strconv.Itoa(servers), "SCRATCH_DIR": t.TempDir(), "QUEUE_ACK_WAIT": campaignAckWait.String(),
-		"BACKOFF_CAP": "5s", "SLOTS": "1", "MAX_ATTEMPTS": "8", "MAX_CRASHES": "8", "DRAIN": "5s",
+		"BACKOFF_CAP": "5s", "SLOTS": "2", "MAX_ATTEMPTS": "8", "MAX_CRASHES": "8", "DRAIN": "5s",
 		"RECONCILE_EVERY": "2s", "RECONCILE_GRACE": "10s",
 	}
 	maps.Copy(c.vars, process.AWSVariables)
@@ -212,6 +212,11 @@ func (c *campaign) run(lasts time.Duration) {
 	c.load = newLoad(c)
 	c.load.start(*campaignSize, lasts)
 	c.breakAll(lasts)
+	c.load.enough.Store(true)
+	process.Until(lasts, func() bool { // a slow machine has not submitted it all
+		c.revive()
+		return c.load.submitted()
+	})
 	c.finish()
 	if n := len(c.load.accepted); n < *campaignSize {
 		c.t.Errorf("%d accepted, want %d at least", n, *campaignSize)
@@ -220,7 +225,6 @@ func (c *campaign) run(lasts time.Duration) {
 
 // finish leaves the fleet alone until everything has ended, and judges.
 func (c *campaign) finish() {
-	c.load.enough.Store(true)
 	began := time.Now()
 	c.toll.quiet = -1
 	quiet := process.Until(quietWithin, func() bool {

@@ -55,6 +55,7 @@ const (
 	everyGone  = 101 // asks for a file that isn't there
 	everyBroke = 211 // goes with a message that is no request
 	submitters = 16
+	most       = 500 // are open at once: a fleet with a backlog of minutes would show nothing new
 	repeatWait = 100 * time.Millisecond
 )
 
@@ -107,6 +108,9 @@ func (l *load) start(n int, lasts time.Duration) {
 				return
 			}
 			<-tick.C
+			for l.backlog() >= most && l.ctx.Err() == nil {
+				<-tick.C
+			}
 		}
 	})
 	l.working.Go(l.watch)
@@ -211,7 +215,7 @@ func (l *load) watch() {
 		l.mu.Lock()
 		l.open = slices.DeleteFunc(l.open, func(k execution.Key) bool { _, gone := ended.Load(k); return gone })
 		l.mu.Unlock()
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(300 * time.Millisecond)
 	}
 }
 
@@ -258,17 +262,16 @@ func (l *load) lookAgain() {
 	reading.Wait()
 }
 
-// ended reports whether everything was submitted and has ended.
-func (l *load) ended() bool {
-	select {
-	case <-l.sent:
-	default:
-		return false
-	}
+func (l *load) backlog() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.open) == 0
+	return len(l.open)
 }
+
+// ended reports whether everything was submitted and has ended.
+func (l *load) ended() bool { return l.submitted() && l.backlog() == 0 }
+
+func (l *load) submitted() bool { return closed(l.sent)() }
 
 func (l *load) unfinished() string {
 	l.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sagefleet/sagefleet/tests/process"
+	"github.com/sagefleet/sagefleet/tests/turn"
 )
 
 // How much is done. The defaults are for go test; `task crashpoints` does it all.
@@ -40,6 +41,7 @@ func TestMain(m *testing.M) {
 }
 
 func buildAndRun(m *testing.M) int {
+	defer turn.Busy()()
 	flag.Parse()
 	// Fleets wait for time-outs nearly always: more of them than cores are no load.
 	if err := flag.Set("test.parallel", strconv.Itoa(100)); err != nil {

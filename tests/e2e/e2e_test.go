@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sagefleet/sagefleet/tests/process"
+	"github.com/sagefleet/sagefleet/tests/turn"
 )
 
 // commands are what the tests start, by the name of their binary.
@@ -25,6 +26,7 @@ var binaries string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	defer turn.Busy()()
 	process.IsolateAWS()
 	dir, err := os.MkdirTemp("", "sage-e2e-")
 	if err != nil {

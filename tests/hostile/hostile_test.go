@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sagefleet/sagefleet/tests/turn"
 )
 
 const (
@@ -35,6 +37,7 @@ var worker string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	defer turn.Busy()()
 	debug.SetMemoryLimit(maxOwnMemory)
 	dir, err := os.MkdirTemp("", "sage-hostile-")
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
 	"github.com/sagefleet/sagefleet/tests/process"
+	"github.com/sagefleet/sagefleet/tests/turn"
 	"github.com/sagefleet/sagefleet/worker/function"
 )
 
@@ -48,6 +49,7 @@ func TestMain(m *testing.M) {
 }
 
 func runTests(m *testing.M) int {
+	defer turn.Alone()()
 	process.IsolateAWS()
 	var err error
 	if stores, err = os.MkdirTemp("", "sage-load-"); err != nil {

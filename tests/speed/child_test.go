@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sagefleet/sagefleet/tests/turn"
 )
 
 const (
@@ -83,7 +85,9 @@ func build(dir, out, pkg string) error {
 }
 
 func TestMain(m *testing.M) {
+	done := turn.Busy()
 	code := m.Run()
+	done()
 	if binaries.dir != "" {
 		_ = os.RemoveAll(binaries.dir) // a leftover in the temporary folder harms nobody
 	}

@@ -1,0 +1,15 @@
+package model_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/sagefleet/sagefleet/tests/turn"
+)
+
+func TestMain(m *testing.M) {
+	done := turn.Busy()
+	code := m.Run()
+	done()
+	os.Exit(code)
+}

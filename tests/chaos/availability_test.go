@@ -41,6 +41,7 @@ type probes struct {
 	name string
 
 	mu     sync.Mutex
+	began  time.Time
 	sent   []execution.Key
 	missed []string
 	at     []time.Time
@@ -180,6 +181,7 @@ func (c *campaign) inSync(js jetstream.JetStream) (*jetstream.StreamInfo, error)
 
 // during probes while act lasts, and until every probe is answered.
 func (p *probes) during(act func()) {
+	p.began = time.Now()
 	stop := make(chan struct{})
 	var probing sync.WaitGroup
 	probing.Go(func() {
@@ -204,25 +206,35 @@ func (p *probes) probe(n int) {
 	call := time.Now()
 	ctx, cancel := context.WithTimeout(p.c.t.Context(), probeWithin)
 	defer cancel()
-	_, err := p.in.Submit(ctx, ordinary.submission(k, 10))
+	submit := func(ctx context.Context) error {
+		_, err := p.in.Submit(ctx, ordinary.submission(k, 10))
+		return err
+	}
+	err := submit(ctx)
+	p.count(k, time.Since(call), err)
+	if err == nil || p.c.load.repeat(submit) { // what was missed is not given up
+		p.c.load.journal.note(k, submitted{}, nil, call)
+		p.c.load.accept(k, execution.Succeeded)
+	}
+}
+
+func (p *probes) count(k execution.Key, took time.Duration, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.sent = append(p.sent, k)
 	if err != nil {
 		p.missed = append(p.missed, fmt.Sprintf("%s: %v", k, err))
-		p.c.load.journal.unanswered(k, submitted{}, call)
 		return
 	}
-	p.at, p.took = append(p.at, time.Now()), append(p.took, time.Since(call))
-	p.c.load.journal.note(k, submitted{}, nil, call)
-	p.c.load.accept(k, execution.Succeeded)
+	p.at, p.took = append(p.at, time.Now()), append(p.took, took)
 }
 
-// gap is the longest time without a success.
+// gap is the longest time without a success, the one before the first included.
 func (p *probes) gap() (worst time.Duration) {
 	slices.SortFunc(p.at, time.Time.Compare)
-	for i := 1; i < len(p.at); i++ {
-		worst = max(worst, p.at[i].Sub(p.at[i-1]))
+	last := p.began
+	for _, at := range p.at {
+		worst, last = max(worst, at.Sub(last)), at
 	}
 	return worst
 }

@@ -1,0 +1,221 @@
+package chaos
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	gopsutil "github.com/shirou/gopsutil/v4/process"
+
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/settings"
+	"github.com/sagefleet/sagefleet/tests/process"
+	"github.com/sagefleet/sagefleet/worker"
+)
+
+// The defaults are for go test, which judges nothing: `task soak` does.
+var (
+	soakLasts = flag.Duration("soak", 10*time.Second, "how long the soak lasts; from 5m on it is judged")
+	soakRate  = flag.Int("rate", 20, "executions a second in the soak")
+)
+
+const (
+	soakJudged  = 5 * time.Minute
+	soakWarmUp  = 0.3 // of the time, in which caches and the heap find their size
+	soakSamples = 200
+	// steady is the growth per minute, of the mean, that counts as none: at this
+	// rate a process doubles in a day.
+	steady = 0.0007
+)
+
+// series is one quantity over time.
+type series struct {
+	name    string
+	unit    string
+	judged  bool
+	sample  func() (float64, error)
+	minutes []float64
+	values  []float64
+}
+
+// A fleet under a steady load uses as much at the end as at the beginning.
+func TestSoak(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, stores["file"](t))
+	delete(f.vars, "SAGE_FAILPOINT_DIR") // looking there costs more than the step itself
+	f.addWorker()
+	f.addBridge(f.startLambda(t))
+	f.revive(t)
+	f.workHere(t)
+	all := []*series{{name: "goroutines of a worker, its clients and a Lambda service", judged: true, sample: func() (float64, error) {
+		return float64(runtime.NumGoroutine()), nil
+	}}}
+	for _, p := range []*process.Process{f.services[0].Process, f.services[1].Process} {
+		all = append(all, of(t, p, true)...)
+	}
+	all = append(all, of(t, f.server.Process, false)...) // keeps the history: it may grow with that
+
+	n := f.soak(t, all)
+	t.Logf("%d executions in %v, after %.0f %% warm-up\n%s", n, *soakLasts, 100*soakWarmUp, tabulate(all))
+	for _, s := range all {
+		if slope, err, flat := s.trend(); s.judged && !flat && *soakLasts >= soakJudged {
+			t.Errorf("%s grows by %.3g ± %.2g %s a minute", s.name, slope, err, s.unit)
+		}
+	}
+}
+
+// workHere runs one more worker, in this process, where goroutines can be counted.
+func (f *fleet) workHere(t testing.TB) {
+	t.Helper()
+	fleet, err := settings.Parse[bus.Config](f.vars)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := settings.Parse[worker.Config](f.vars)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := worker.New(t.Context(), f.js, f.objects, fleet, "here", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var working sync.WaitGroup
+	working.Go(func() {
+		if err := w.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { stop(); working.Wait() })
+}
+
+// of are the quantities of a process that the system knows.
+func of(t testing.TB, p *process.Process, judged bool) []*series {
+	t.Helper()
+	it, err := gopsutil.NewProcess(p.Pid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := strings.Split(p.String(), "[")[0]
+	return []*series{
+		{name: name + " RSS", unit: "MiB", judged: judged, sample: func() (float64, error) {
+			m, err := it.MemoryInfo()
+			if err != nil {
+				return 0, err
+			}
+			return float64(m.RSS) / (1 << 20), nil
+		}},
+		{name: name + " threads", judged: judged, sample: func() (float64, error) { n, err := it.NumThreads(); return float64(n), err }},
+		{name: name + " file descriptors", judged: judged, sample: func() (float64, error) { n, err := it.NumFDs(); return float64(n), err }},
+	}
+}
+
+// soak submits at a steady rate, samples, waits for the end of all and returns how
+// many that were.
+func (f *fleet) soak(t testing.TB, all []*series) int {
+	t.Helper()
+	began := time.Now()
+	tick := time.NewTicker(time.Second / time.Duration(*soakRate))
+	defer tick.Stop()
+	n, next := 0, began.Add(time.Duration(soakWarmUp*float64(*soakLasts)))
+	for ; time.Since(began) < *soakLasts; n++ {
+		<-tick.C
+		if _, err := f.producer.Submit(t.Context(), ordinary.submission(keyOf("soak", n), 10)); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().Before(next) {
+			continue
+		}
+		next = next.Add(*soakLasts / soakSamples)
+		for _, s := range all {
+			v, err := s.sample()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.minutes, s.values = append(s.minutes, time.Since(began).Minutes()), append(s.values, v)
+		}
+	}
+	process.Eventually(t, time.Minute, "everything has ended", func() bool { return f.idle(t) })
+	for i := range n {
+		if o := f.read(t, keyOf("soak", i)); o.Kind != execution.Succeeded {
+			t.Errorf("%s ended %q: %v", keyOf("soak", i), o.Kind, o.Fault)
+		}
+	}
+	return n
+}
+
+// trend is the slope per minute of the line through the samples, its standard error,
+// and whether that is no growth: it can't be told from none, or is too little to
+// matter.
+func (s *series) trend() (slope, err float64, flat bool) {
+	n := float64(len(s.values))
+	if n < 3 {
+		return 0, 0, true
+	}
+	var mx, my float64
+	for i := range s.values {
+		mx, my = mx+s.minutes[i]/n, my+s.values[i]/n
+	}
+	var sxx, sxy float64
+	for i := range s.values {
+		sxx += (s.minutes[i] - mx) * (s.minutes[i] - mx)
+		sxy += (s.minutes[i] - mx) * (s.values[i] - my)
+	}
+	slope = sxy / sxx
+	var rest float64
+	for i := range s.values {
+		off := s.values[i] - my - slope*(s.minutes[i]-mx)
+		rest += off * off
+	}
+	err = math.Sqrt(rest / (n - 2) / sxx)
+	return slope, err, slope <= 2*err || slope <= steady*my
+}
+
+func tabulate(all []*series) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "what\tfirst\tlast\tper minute\t±\tverdict")
+	for _, s := range all {
+		if len(s.values) == 0 {
+			continue
+		}
+		slope, err, flat := s.trend()
+		verdict := map[bool]string{true: "flat", false: "grows"}[flat]
+		fmt.Fprintf(w, "%s\t%.1f %s\t%.1f %s\t%+.3f\t%.3f\t%s\n", s.name, s.values[0], s.unit, s.values[len(s.values)-1], s.unit, slope, err, verdict)
+	}
+	_ = w.Flush()
+	return b.String()
+}
+
+// A trend that is never seen proves nothing.
+func TestTrend(t *testing.T) {
+	tests := map[string]struct {
+		at   func(i int) float64
+		flat bool
+	}{
+		"constant":         {func(int) float64 { return 100 }, true},
+		"falls":            {func(i int) float64 { return 100 - float64(i) }, true},
+		"goes up and down": {func(i int) float64 { return 100 + 10*math.Sin(float64(i)) }, true},
+		"grows":            {func(i int) float64 { return 100 + float64(i)/10 }, false},
+		"grows in noise":   {func(i int) float64 { return 100 + float64(i)/10 + math.Sin(float64(i)) }, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := &series{}
+			for i := range 100 {
+				s.minutes, s.values = append(s.minutes, float64(i)/10), append(s.values, tt.at(i))
+			}
+			if slope, err, flat := s.trend(); flat != tt.flat {
+				t.Errorf("slope %v ± %v: flat %v, want %v", slope, err, flat, tt.flat)
+			}
+		})
+	}
+}

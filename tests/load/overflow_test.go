@@ -30,8 +30,8 @@ const variableSleep = "LOAD_TEST_SLEEP"
 // TestMain makes this test binary the Lambda of its own tests: a real process
 // behind a real runtime, whose executions only sleep.
 func TestMain(m *testing.M) {
-	if file := os.Getenv(variableS3); file != "" {
-		panic(serveS3(file))
+	if file := os.Getenv(process.VariableS3); file != "" {
+		panic(process.ServeS3(file))
 	}
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
 		os.Exit(runTests(m))

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sagefleet/sagefleet/shared/bus"
@@ -58,7 +53,7 @@ func newApart(t testing.TB, durability bus.Durability, store string) apart {
 	location := "file://" + storeDir(t)
 	if store == "s3" {
 		var s3 *process.Process
-		s3, location = startS3(t)
+		s3, location = process.StartS3(t)
 		servers = append(servers, s3)
 	}
 	cfg, err := settings.Parse[bus.Config](map[string]string{"NATS_URL": server.URL})
@@ -83,43 +78,6 @@ func (a apart) cpu(t testing.TB) (own, servers time.Duration) {
 		servers += s.CPU(t)
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), servers
-}
-
-// variableS3 makes this test binary an S3 server that writes its URL to a file.
-const variableS3 = "LOAD_TEST_S3"
-
-func serveS3(file string) error {
-	backend := s3mem.New()
-	if err := backend.CreateBucket("fleet"); err != nil {
-		return err
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(file+".draft", []byte("http://"+l.Addr().String()), 0o600); err != nil {
-		return err
-	}
-	if err := os.Rename(file+".draft", file); err != nil {
-		return err
-	}
-	return http.Serve(l, gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog())).Server())
-}
-
-func startS3(t testing.TB) (*process.Process, string) {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "url")
-	p := process.Start(t, self, map[string]string{variableS3: file})
-	var address []byte
-	process.Eventually(t, 20*time.Second, "the S3 server tells its address", func() bool {
-		address, err = os.ReadFile(file)
-		return err == nil
-	})
-	return p, "s3://fleet/bench?path_style=true&endpoint=" + url.QueryEscape(string(address))
 }
 
 // BenchmarkProtocol is executions through the whole protocol: outcome read, lock,

@@ -85,7 +85,7 @@ var (
 func (p *Process) String() string { return fmt.Sprintf("%s[%d]", p.name, p.cmd.Process.Pid) }
 
 // Pid is the process's id.
-func (p *Process) Pid() int32 { return int32(p.cmd.Process.Pid) } //nolint:gosec // a process id
+func (p *Process) Pid() int32 { return int32(p.cmd.Process.Pid) }
 
 // Host is how the process calls itself in records, events and outcomes, as far as
 // [HostOf] says it.

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -134,7 +135,9 @@ func reruns(t testing.TB) []crashFigure {
 		figures[i] = crashFigure{System: c.system, Setting: c.setting, Stated: c.stated.Seconds()}
 		all.Go(func() {
 			for range c.times {
-				figures[i].Seconds = append(figures[i].Seconds, rerun(t, c).Seconds())
+				took := rerun(t, c)
+				fmt.Printf("crash to rerun: %s, %s: %.1f s\n", c.system, c.setting, took.Seconds())
+				figures[i].Seconds = append(figures[i].Seconds, took.Seconds())
 			}
 		})
 	}

@@ -127,21 +127,28 @@ func TestDirTogetherSyncs(t *testing.T) {
 		t.Skip("needs strace")
 	}
 	trace := filepath.Join(t.TempDir(), "trace")
-	traced := exec.CommandContext(t.Context(), strace, "-f", "-y", "-s", "200", "-o", trace,
-		"-e", "trace=write,fsync,syncfs,linkat,newfstatat", os.Args[0], "-test.run=^TestDirTogether$")
-	if out, err := traced.CombinedOutput(); err != nil {
-		t.Skipf("needs the right to trace a process: %v: %s", err, out)
-	}
-	text, err := os.ReadFile(trace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := readTrace(string(text))
-	if len(c.linked) != 96 {
-		t.Fatalf("%d keys were linked, want 96", len(c.linked))
-	}
-	if storage.GoesTogether(open(t, fileURL(filepath.Dir(trace)))) && c.together == 0 {
-		t.Error("nobody went together")
+	together := storage.GoesTogether(open(t, fileURL(filepath.Dir(trace))))
+	var c calls
+	for try := range 8 { // on a busy machine it may be that never enough are at it at once
+		traced := exec.CommandContext(t.Context(), strace, "-f", "-y", "-s", "200", "-o", trace,
+			"-e", "trace=write,fsync,syncfs,linkat,newfstatat", os.Args[0], "-test.run=^TestDirTogether$")
+		if out, err := traced.CombinedOutput(); err != nil {
+			t.Skipf("needs the right to trace a process: %v: %s", err, out)
+		}
+		text, err := os.ReadFile(trace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c = readTrace(string(text))
+		if len(c.linked) != 96 {
+			t.Fatalf("%d keys were linked, want 96", len(c.linked))
+		}
+		if !together || c.together > 0 {
+			break
+		}
+		if try == 7 {
+			t.Error("nobody went together")
+		}
 	}
 	for key, links := range c.linked {
 		returns := c.returned[key]

@@ -16,9 +16,11 @@ import (
 	"github.com/sagefleet/sagefleet/shared/storage"
 )
 
-func TestDirFull(t *testing.T) {
+// smallDisk is a folder in which there is room for size, as mount spells it.
+func smallDisk(t *testing.T, size string) string {
+	t.Helper()
 	root := t.TempDir()
-	if err := syscall.Mount("none", root, "tmpfs", 0, "size=1m"); errors.Is(err, syscall.EPERM) {
+	if err := syscall.Mount("none", root, "tmpfs", 0, "size="+size); errors.Is(err, syscall.EPERM) {
 		t.Skip("needs the right to mount a small file system")
 	} else if err != nil {
 		t.Fatal(err)
@@ -28,6 +30,11 @@ func TestDirFull(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return root
+}
+
+func TestDirFull(t *testing.T) {
+	root := smallDisk(t, "1m")
 	s := open(t, fileURL(root))
 	put(t, s, "k", "old")
 	if _, err := s.Put(t.Context(), "k", zeros{}); fault.CodeOf(err) != storage.CodeFull || fault.IsPermanent(err) {

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -212,18 +211,7 @@ func TestDirTogetherKilled(t *testing.T) {
 
 // What goes wrong for one of a group is its own.
 func TestDirTogetherFull(t *testing.T) {
-	root := t.TempDir()
-	if err := syscall.Mount("none", root, "tmpfs", 0, "size=4m"); errors.Is(err, syscall.EPERM) {
-		t.Skip("needs the right to mount a small file system")
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(root, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	s := open(t, fileURL(root))
+	s := open(t, fileURL(smallDisk(t, "4m")))
 	put(t, s, "d/taken/below", "x")
 	put(t, s, "d/there", "x")
 	atOnce(60, func(i int) {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/sagefleet/sagefleet/tests/process"
 )
 
 // usage is what one run took.
@@ -110,7 +112,7 @@ func examine(t *testing.T, s specimen) usage {
 	if cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
-	u.memory = peak(cmd.ProcessState)
+	u.memory = process.PeakOf(cmd.ProcessState)
 	u.took = min(u.took, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
 
 	switch exit := cmd.ProcessState.ExitCode(); {

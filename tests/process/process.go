@@ -213,14 +213,5 @@ func Eventually(t testing.TB, within time.Duration, what string, done func() boo
 	}
 }
 
-// MaxRSS is how many bytes an ended process held at most.
-func (p *Process) MaxRSS() int64 {
-	usage, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return 0
-	}
-	if runtime.GOOS == "darwin" {
-		return usage.Maxrss
-	}
-	return usage.Maxrss << 10
-}
+// Peak is the largest resident size of an ended process, in bytes.
+func (p *Process) Peak() int64 { return PeakOf(p.cmd.ProcessState) }

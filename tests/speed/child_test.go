@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sagefleet/sagefleet/tests/process"
 	"github.com/sagefleet/sagefleet/tests/turn"
 )
 
@@ -47,7 +48,7 @@ func measure(tb testing.TB, name string, args ...string) (usage, []byte) {
 		tb.Fatalf("%s %s: %v\n%s%s", filepath.Base(name), strings.Join(args, " "), err, &problem, &out)
 	}
 	state := cmd.ProcessState
-	return usage{wall, state.UserTime() + state.SystemTime(), peak(state)}, out.Bytes()
+	return usage{wall, state.UserTime() + state.SystemTime(), process.PeakOf(state)}, out.Bytes()
 }
 
 // binaries holds what is built once for all tests.

@@ -83,6 +83,25 @@ func (a *app) tracker(ctx context.Context, js jetstream.JetStream, objects stora
 	return producer.NewTracker(js, state.New(js, kv, 0), objects), nil // it writes no record: no lifetime
 }
 
+// openTracker is tracker for a command that needs nothing else. The caller closes
+// the connection.
+func (a *app) openTracker(ctx context.Context) (*producer.Tracker, *nats.Conn, error) {
+	objects, err := a.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	nc, js, err := a.connect(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	tracker, err := a.tracker(ctx, js, objects)
+	if err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	return tracker, nc, nil
+}
+
 // advise gives the errors of a server that isn't set up for a fleet their code
 // and hint.
 func advise(err error) error {

@@ -26,19 +26,11 @@ func (statusCommand) Help() string {
 
 // Run prints where an execution stands.
 func (c statusCommand) Run(ctx context.Context, a *app) error {
-	objects, err := a.open(ctx)
-	if err != nil {
-		return err
-	}
-	nc, js, err := a.connect(ctx)
+	tracker, nc, err := a.openTracker(ctx)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	tracker, err := a.tracker(ctx, js, objects)
-	if err != nil {
-		return err
-	}
 	s, err := tracker.Status(ctx, c.Mailbox, c.ID)
 	if err != nil {
 		return err

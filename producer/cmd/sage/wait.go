@@ -36,19 +36,11 @@ func (c waitCommand) Validate() error { return validTimeout(c.Timeout) }
 
 // Run waits for the end of an execution.
 func (c waitCommand) Run(ctx context.Context, a *app) error {
-	objects, err := a.open(ctx)
-	if err != nil {
-		return err
-	}
-	nc, js, err := a.connect(ctx)
+	tracker, nc, err := a.openTracker(ctx)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	tracker, err := a.tracker(ctx, js, objects)
-	if err != nil {
-		return err
-	}
 	newest, err := tracker.Status(ctx, c.Mailbox, c.ID)
 	if err != nil {
 		return err

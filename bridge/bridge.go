@@ -31,14 +31,10 @@ import (
 
 // Config is everything a bridge can be told besides how to reach the Lambda.
 type Config struct {
-	// Pending is how many executions may wait before more are forwarded.
-	Pending int `env:"OVERFLOW_PENDING" envDefault:"3"`
-	// CPU is how busy, in percent, the cores of the bridge's host may be before anything that
-	// waits is forwarded; 0 turns that rule off.
-	CPU float64 `env:"OVERFLOW_CPU" envDefault:"80"`
 	// Slots is how many invocations may be under way at once.
 	Slots int `env:"BRIDGE_SLOTS" envDefault:"100"`
 
+	Overflow  overflow.Config
 	Queue     queue.Config
 	Guard     guard.Config
 	Reconcile reconcile.Config
@@ -46,15 +42,10 @@ type Config struct {
 
 // Validate refuses values that can't work, by variable.
 func (c Config) Validate() error {
-	switch {
-	case c.Pending < 0:
-		return settings.Invalid("OVERFLOW_PENDING", c.Pending, "0 or more")
-	case c.CPU < 0 || c.CPU > 100:
-		return settings.Invalid("OVERFLOW_CPU", c.CPU, "0 to 100 percent")
-	case c.Slots < 1:
+	if c.Slots < 1 {
 		return settings.Invalid("BRIDGE_SLOTS", c.Slots, "1 or more")
 	}
-	return errors.Join(c.Queue.Validate(), c.Guard.Validate(), c.Reconcile.Validate(c.Guard.StateTTL))
+	return errors.Join(c.Overflow.Validate(), c.Queue.Validate(), c.Guard.Validate(), c.Reconcile.Validate(c.Guard.StateTTL))
 }
 
 // Bridge forwards overflow and repairs what crashes left.
@@ -80,8 +71,8 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 		return nil, fmt.Errorf("open reconciler: %w", err)
 	}
 	consumer := queue.NewOverflow(js, fleet.AckWait, cfg.Slots, cfg.Queue)
-	return &Bridge{consumer: consumer, guard: g, repairs: repairs, useCPU: cfg.CPU > 0,
-		policy: overflow.Threshold{Pending: cfg.Pending, CPU: cfg.CPU}}, nil
+	return &Bridge{consumer: consumer, guard: g, repairs: repairs,
+		useCPU: cfg.Overflow.CPU > 0, policy: overflow.New(cfg.Overflow)}, nil
 }
 
 // Run forwards and repairs until ctx ends and then drains.

@@ -2,42 +2,72 @@
 // cloud.
 //
 // A policy is pure: signals in, decision out, no clock and no I/O, so that what a
-// bridge does can be shown, replayed and simulated.
+// bridge does can be shown, replayed and simulated. Package simulate runs the same
+// policies over recorded and made-up work.
 package overflow
 
-import "fmt"
+import "time"
 
-// Signals is what a policy knows.
+// Signals is what a policy knows. What isn't known is zero.
 type Signals struct {
-	// CPU is the average use of this host's cores over the last 5 s, in percent.
-	CPU float64
+	Pending    int           `json:"pending"`     // executions that wait
+	AckPending int           `json:"ack_pending"` // handed out and not settled, the bridges' included
+	Delegated  int           `json:"delegated"`   // of those, with bridges
+	HeadAge    time.Duration `json:"head_age"`    // since the oldest that waits was accepted; 0 when none waits
+
+	// Of the workers that were heard lately.
+	Slots         int `json:"slots"`
+	Busy          int `json:"busy"`            // slots that execute something
+	LocalOnlyBusy int `json:"local_only_busy"` // of those, with work that no Lambda can take
+
+	CPU float64 `json:"cpu"` // percent, average of 5 s
+
+	Deadline time.Duration `json:"deadline"` // the shortest that the consumer's classes allow from acceptance to end; 0 for none
+	Service  time.Duration `json:"service"`  // what one execution takes a worker, on average
+	Cloud    time.Duration `json:"cloud"`    // what 95 % of the Lambda's runs stay under, cold starts included
+
+	Throttled bool `json:"throttled"` // the Lambda refuses some invocations
+	Limit     int  `json:"limit"`     // invocations allowed at once; 0 when unknown
+	InFlight  int  `json:"in_flight"` // invocations under way
 }
 
-// Decision is what a policy wants.
+// Decision is what a policy wants, and why.
 type Decision struct {
-	// MinPending is how many executions must wait for the bridge to take one; the
-	// server holds to it for every message. 0 takes none.
-	MinPending int
-	Reason     string
+	// MinPending is how many executions must wait for a bridge to take the oldest, that one
+	// included; the server holds to it for every message. 0 takes none.
+	MinPending int     `json:"min_pending"`
+	Rule       string  `json:"rule"`   // one of the Rule constants
+	Reason     string  `json:"reason"` // a sentence with the numbers
+	Inputs     Signals `json:"inputs"`
 }
+
+// What a decision was made by. The words are stable: they are stored and compared.
+const (
+	RulePending   = "pending"   // more waits than is allowed to
+	RuleCPU       = "cpu"       // the host is too busy for anything to wait
+	RuleSlack     = "slack"     // as much waits as workers can do before the deadline
+	RuleAge       = "age"       // the oldest waits too long already
+	RuleThrottled = "throttled" // the cloud is slow to take work, so it must start early
+	RuleNoSlots   = "no-slots"  // no worker could do it
+	RuleClosed    = "closed"    // nothing may be offloaded, whatever waits
+)
 
 // Policy decides from signals.
 type Policy interface {
+	Name() string
 	Decide(Signals) Decision
 }
 
-// Threshold is the founding document's rule: offload while more than Pending
-// executions wait, or while the CPU is busier than CPU percent.
-type Threshold struct {
-	Pending int
-	CPU     float64 // percent; 0 turns this half of the rule off
+// New returns the policy that cfg, which must be valid, asks for.
+func New(cfg Config) Policy {
+	if cfg.Policy == PolicySlack {
+		return Slack{Deadline: cfg.Deadline, Fill: cfg.Fill, Margin: cfg.Margin}
+	}
+	return Threshold{Pending: cfg.Pending, CPU: cfg.CPU}
 }
 
-// Decide implements [Policy].
-func (t Threshold) Decide(s Signals) Decision {
-	if t.CPU > 0 && s.CPU > t.CPU {
-		return Decision{MinPending: 1, Reason: fmt.Sprintf("CPU at %.0f %%, above %.0f %%", s.CPU, t.CPU)}
-	}
-	// The server's minimum is inclusive: "more than 3" is 4.
-	return Decision{MinPending: t.Pending + 1, Reason: fmt.Sprintf("more than %d waiting", t.Pending)}
+// Closed is the decision to take nothing, in the words of whoever forbids it,
+// such as a budget that is spent.
+func Closed(reason string, s Signals) Decision {
+	return Decision{Rule: RuleClosed, Reason: reason, Inputs: s}
 }

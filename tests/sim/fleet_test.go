@@ -50,7 +50,7 @@ func forwarder(p *process) {
 		panic(err) // the configuration above is wrong
 	}
 	b, err := bridge.New(p.ctx, p.js(), objects, fleetConfig, lambda, p.name,
-		bridge.Config{Pending: 0, Slots: 2, Queue: queueConfig, Guard: guardConfig})
+		bridge.Config{Slots: 2, Queue: queueConfig, Guard: guardConfig})
 	if err != nil {
 		return
 	}

@@ -130,9 +130,6 @@ func (r *tableRun) stream(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	batches := r.workers + 2
 	free, work, order := make(chan *batch, batches), make(chan *batch, batches), make(chan *batch, batches)
-	for range batches {
-		free <- newBatch(r.plan)
-	}
 	group.Go(func() error {
 		defer close(work)
 		defer close(order)
@@ -160,9 +157,14 @@ func (r *tableRun) stream(ctx context.Context) error {
 	return group.Wait()
 }
 
-// read fills batches until the file or the context ends.
-func (r *tableRun) read(ctx context.Context, free <-chan *batch, work, order chan<- *batch) error {
-	for {
+// read fills batches until the file or the context ends. It makes another only when
+// none is free: a small file needs one.
+func (r *tableRun) read(ctx context.Context, free chan *batch, work, order chan<- *batch) error {
+	for made := 0; ; {
+		if len(free) == 0 && made < cap(free) {
+			free <- newBatch(r.plan)
+			made++
+		}
 		var b *batch
 		select {
 		case <-ctx.Done():

@@ -125,7 +125,12 @@ type textSet struct {
 	page   []byte
 }
 
-const textPage = 256 << 10
+// Pages double from the first to the last size: most files are small, and clearing
+// a large page for each of their fields would cost more than checking them.
+const (
+	firstPage = 1 << 10
+	lastPage  = 256 << 10
+)
 
 func (s *textSet) add(text []byte) bool {
 	if s.places == nil {
@@ -151,7 +156,7 @@ func (s *textSet) add(text []byte) bool {
 
 func (s *textSet) keep(text []byte) []byte {
 	if len(s.page)+len(text) > cap(s.page) {
-		s.page = make([]byte, 0, max(textPage, len(text)))
+		s.page = make([]byte, 0, max(min(2*cap(s.page), lastPage), firstPage, len(text)))
 	}
 	start := len(s.page)
 	s.page = append(s.page, text...)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
@@ -172,9 +173,16 @@ func (e *Executor) foreign(ctx context.Context, location string) (storage.Store,
 // copyHashed copies at most limit bytes and returns the hex SHA-256 and the count.
 func copyHashed(w io.Writer, r io.Reader, name string, limit int64) (sum string, n int64, err error) {
 	h := sha256.New()
-	n, err = io.Copy(io.MultiWriter(w, h), io.LimitReader(r, limit+1))
+	buf := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(buf)
+	n, err = io.CopyBuffer(io.MultiWriter(w, h), io.LimitReader(r, limit+1), buf[:])
 	if err == nil && n > limit {
 		err = fault.New(CodeTooLarge, "%s has more than %d bytes", name, limit).Expecting("at most %d bytes", limit).Advise("split the file, or raise MAX_INPUT_BYTES").Permanent()
 	}
 	return hex.EncodeToString(h.Sum(nil)), n, err
 }
+
+const copyBuffer = 32 << 10
+
+// copyBuffers are used again: most files are smaller than the buffer that copies them.
+var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}

@@ -74,7 +74,10 @@ func (c *CSV) Close() error { return c.close() }
 func (c *CSV) open() error {
 	var b Block
 	// A byte order mark must come whole: half of one is taken for Latin-1.
-	head, err := c.fillBy(nil, max(min(firstRead, c.limits.Block), len(utf8BOM)))
+	head, err := c.fillBy(nil, max(min(smallRead, c.limits.Block), len(utf8BOM)))
+	if more := min(firstRead, c.limits.Block) - len(head); err == nil && !c.eof && more > 0 {
+		head, err = c.fillBy(head, more)
+	}
 	if err != nil {
 		return err
 	}
@@ -199,9 +202,13 @@ func (c *CSV) Next(b *Block) error {
 	}
 }
 
-// firstRead is how much is read to find the first record. Most files are no
-// longer than that, and then need no larger buffer.
-const firstRead = 64 << 10
+// firstRead is how much is read to find the first record, after a look whether the
+// file is longer than smallRead. Most files are not longer than one of them, and then
+// need no larger buffer.
+const (
+	smallRead = 4 << 10
+	firstRead = 64 << 10
+)
 
 // fill appends to buf what is missing to a whole block, or else another block.
 func (c *CSV) fill(buf []byte) ([]byte, error) {

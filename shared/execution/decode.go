@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,58 +75,88 @@ func unmarshalRequest(data []byte, v any) error {
 // unmarshalStrict is json.Unmarshal that refuses unknown names, names given
 // twice, deep nesting and trailing data, all of which encoding/json lets pass.
 func unmarshalStrict(data []byte, v any) error {
-	if err := checkNames(data); err != nil {
-		return err
-	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
-	return dec.Decode(v)
+	if err := dec.Decode(v); err != nil {
+		return located(err, len(data))
+	}
+	end := dec.InputOffset()
+	if rest := bytes.TrimSpace(data[end:]); len(rest) > 0 {
+		return fmt.Errorf("at byte %d: data after the object", end)
+	}
+	return checkNames(data)
 }
 
-// checkNames walks the tokens of one JSON value.
-func checkNames(data []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	var open []map[string]bool // names seen per open object; nil for an array
-	wantName := false
-	for {
-		tok, err := dec.Token()
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return fmt.Errorf("at byte %d: %w", dec.InputOffset(), err)
-		}
-		switch tok := tok.(type) {
-		case json.Delim:
-			switch tok {
-			case '{':
-				open = append(open, map[string]bool{})
-			case '[':
-				open = append(open, nil)
-			default:
-				open = open[:len(open)-1]
-			}
-			if len(open) > maxDepth {
-				return fmt.Errorf("at byte %d: nested deeper than %d", dec.InputOffset(), maxDepth)
-			}
-		case string:
-			if wantName {
-				seen := open[len(open)-1]
-				name := strings.ToLower(strings.ToUpper(tok)) // folds as widely as encoding/json
-				if seen[name] {
-					return fmt.Errorf("at byte %d: name %.40q given twice", dec.InputOffset(), tok)
-				}
-				seen[name], wantName = true, false
-				continue
-			}
-		}
-		if len(open) == 0 {
-			break
-		}
-		wantName = open[len(open)-1] != nil
+// located says where err is in size bytes of JSON, if it is of their syntax.
+func located(err error, size int) error {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Errorf("at byte %d: %w", syntax.Offset, err)
 	}
-	if rest := bytes.TrimSpace(data[dec.InputOffset():]); len(rest) > 0 {
-		return fmt.Errorf("at byte %d: data after the object", dec.InputOffset())
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("at byte %d: %w", size, io.ErrUnexpectedEOF)
+	}
+	return err
+}
+
+// checkNames looks through one JSON value, which is known to be well-formed, for
+// names given twice and for deep nesting. It is a scan of its own because tokens of
+// encoding/json would copy every text, and the configuration is one.
+func checkNames(data []byte) error {
+	type level struct {
+		object bool
+		names  []string
+	}
+	var open []level
+	wantName := false
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '{', '[':
+			if len(open) == maxDepth {
+				return fmt.Errorf("at byte %d: nested deeper than %d", i, maxDepth)
+			}
+			wantName = data[i] == '{'
+			open = append(open, level{object: wantName})
+		case '}', ']':
+			open = open[:len(open)-1]
+		case ',':
+			wantName = open[len(open)-1].object
+		case '"':
+			end := stringEnd(data, i)
+			if wantName {
+				top := &open[len(open)-1]
+				name, err := nameOf(data[i:end])
+				if err != nil {
+					return fmt.Errorf("at byte %d: %w", i, err)
+				}
+				if slices.ContainsFunc(top.names, func(seen string) bool { return strings.EqualFold(seen, name) }) {
+					return fmt.Errorf("at byte %d: name %.40q given twice", i, name)
+				}
+				top.names, wantName = append(top.names, name), false
+			}
+			i = end - 1
+		}
 	}
 	return nil
+}
+
+// stringEnd is the index after the string that begins at start.
+func stringEnd(data []byte, start int) int {
+	for i := start + 1; i < len(data); i++ {
+		switch data[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(data)
+}
+
+// nameOf is what a string in quotes says.
+func nameOf(quoted []byte) (name string, err error) {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1 : len(quoted)-1]), nil
+	}
+	err = json.Unmarshal(quoted, &name)
+	return name, err
 }

@@ -2,7 +2,10 @@ package execution_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -81,42 +84,43 @@ func TestDecodeRefuses(t *testing.T) {
 		code   fault.Code
 		schema bool // the schema can express it too
 	}{
-		"empty":             {``, execution.CodeRequestJSON, true},
-		"not JSON":          {`hola`, execution.CodeRequestJSON, true},
-		"truncated":         {`{"yaml_config":`, execution.CodeRequestJSON, true},
-		"array":             {`[]`, execution.CodeRequestJSON, true},
-		"null":              {`null`, execution.CodeRequestField, true},
-		"two values":        {request("") + `{}`, execution.CodeRequestJSON, true},
-		"unknown name":      {request(`,"priority":1`), execution.CodeRequestJSON, true},
-		"name twice":        {request(`,"class":"a","class":"b"`), execution.CodeRequestJSON, false},
-		"name twice folded": {request(`,"class":"a","Class":"b"`), execution.CodeRequestJSON, true},
-		"name twice, wider": {`{"input_files":[],"yaml_config":"x","input_fileſ":[{"uri":"u","filename":"a.csv"}]}`, execution.CodeRequestJSON, true},
-		"huge uri":          {files(`{"filename":"a","uri":"` + strings.Repeat("u", execution.MaxURI+1) + `"}`), execution.CodeRequestField, true},
-		"control in uri":    {files(`{"filename":"a","uri":"a\u0000"}`), execution.CodeRequestField, true},
-		"huge config uri":   {`{"yaml_config":{"uri":"` + strings.Repeat("u", execution.MaxURI+1) + `","sha256":"` + sum + `"},"input_files":[{"uri":"u","filename":"a"}]}`, execution.CodeRequestField, true},
-		"deep":              {request(`,"class":` + strings.Repeat("[", 100) + strings.Repeat("]", 100)), execution.CodeRequestJSON, true},
-		"path id":           {request(`,"execution_id":"../../x"`), execution.CodeID, true},
-		"dotted id":         {request(`,"execution_id":"a.b"`), execution.CodeID, true},
-		"wildcard id":       {request(`,"execution_id":"*"`), execution.CodeID, true},
-		"tail id":           {request(`,"execution_id":">"`), execution.CodeID, true},
-		"spaced id":         {request(`,"execution_id":"a b"`), execution.CodeID, true},
-		"huge id":           {request(`,"execution_id":"` + strings.Repeat("a", 1<<20) + `"`), execution.CodeID, true},
-		"other mailbox":     {request(`,"mailbox":"compras"`), execution.CodeMailbox, false},
-		"no config":         {`{"input_files":[{"uri":"u","filename":"a.csv"}]}`, execution.CodeRequestField, true},
-		"huge config":       {`{"yaml_config":"` + strings.Repeat("a", execution.MaxInlineConfig+1) + `","input_files":[{"uri":"u","filename":"a"}]}`, execution.CodeRequestField, true},
-		"config sum":        {`{"yaml_config":{"uri":"u","sha256":""},"input_files":[{"uri":"u","filename":"a"}]}`, execution.CodeRequestField, true},
-		"config name":       {`{"yaml_config":{"uri":"u","sha256":"` + sum + `","x":1},"input_files":[{"uri":"u","filename":"a"}]}`, execution.CodeRequestJSON, true},
-		"no inputs":         {files(``), execution.CodeRequestField, true},
-		"input without uri": {files(`{"filename":"a"}`), execution.CodeRequestField, true},
-		"input with both":   {files(`{"filename":"a","uri":"u","source_execution_id":"e"}`), execution.CodeRequestField, true},
-		"file path":         {files(`{"filename":"../a","uri":"u"}`), execution.CodeRequestField, true},
-		"file backslash":    {files(`{"filename":"a\\b","uri":"u"}`), execution.CodeRequestField, true},
-		"file NUL":          {files(`{"filename":"a\u0000","uri":"u"}`), execution.CodeRequestField, true},
-		"file dots":         {files(`{"filename":"..","uri":"u"}`), execution.CodeRequestField, false},
-		"negative size":     {files(`{"filename":"a","uri":"u","size":-1}`), execution.CodeRequestField, true},
-		"negative gen":      {request(`,"generation":-1`), execution.CodeRequestField, true},
-		"bad deadline":      {request(`,"deadline":"mañana"`), execution.CodeRequestJSON, false},
-		"control in sender": {request(`,"sender":"a\u0007"`), execution.CodeRequestField, false},
+		"empty":               {``, execution.CodeRequestJSON, true},
+		"not JSON":            {`hola`, execution.CodeRequestJSON, true},
+		"truncated":           {`{"yaml_config":`, execution.CodeRequestJSON, true},
+		"array":               {`[]`, execution.CodeRequestJSON, true},
+		"null":                {`null`, execution.CodeRequestField, true},
+		"two values":          {request("") + `{}`, execution.CodeRequestJSON, true},
+		"unknown name":        {request(`,"priority":1`), execution.CodeRequestJSON, true},
+		"name twice":          {request(`,"class":"a","class":"b"`), execution.CodeRequestJSON, false},
+		"name twice, escaped": {request(`,"class":"a","cl\u0061ss":"b"`), execution.CodeRequestJSON, false},
+		"name twice folded":   {request(`,"class":"a","Class":"b"`), execution.CodeRequestJSON, true},
+		"name twice, wider":   {`{"input_files":[],"yaml_config":"x","input_fileſ":[{"uri":"u","filename":"a.csv"}]}`, execution.CodeRequestJSON, true},
+		"huge uri":            {files(`{"filename":"a","uri":"` + strings.Repeat("u", execution.MaxURI+1) + `"}`), execution.CodeRequestField, true},
+		"control in uri":      {files(`{"filename":"a","uri":"a\u0000"}`), execution.CodeRequestField, true},
+		"huge config uri":     {`{"yaml_config":{"uri":"` + strings.Repeat("u", execution.MaxURI+1) + `","sha256":"` + sum + `"},"input_files":[{"uri":"u","filename":"a"}]}`, execution.CodeRequestField, true},
+		"deep":                {request(`,"class":` + strings.Repeat("[", 100) + strings.Repeat("]", 100)), execution.CodeRequestJSON, true},
+		"path id":             {request(`,"execution_id":"../../x"`), execution.CodeID, true},
+		"dotted id":           {request(`,"execution_id":"a.b"`), execution.CodeID, true},
+		"wildcard id":         {request(`,"execution_id":"*"`), execution.CodeID, true},
+		"tail id":             {request(`,"execution_id":">"`), execution.CodeID, true},
+		"spaced id":           {request(`,"execution_id":"a b"`), execution.CodeID, true},
+		"huge id":             {request(`,"execution_id":"` + strings.Repeat("a", 1<<20) + `"`), execution.CodeID, true},
+		"other mailbox":       {request(`,"mailbox":"compras"`), execution.CodeMailbox, false},
+		"no config":           {`{"input_files":[{"uri":"u","filename":"a.csv"}]}`, execution.CodeRequestField, true},
+		"huge config":         {`{"yaml_config":"` + strings.Repeat("a", execution.MaxInlineConfig+1) + `","input_files":[{"uri":"u","filename":"a"}]}`, execution.CodeRequestField, true},
+		"config sum":          {`{"yaml_config":{"uri":"u","sha256":""},"input_files":[{"uri":"u","filename":"a"}]}`, execution.CodeRequestField, true},
+		"config name":         {`{"yaml_config":{"uri":"u","sha256":"` + sum + `","x":1},"input_files":[{"uri":"u","filename":"a"}]}`, execution.CodeRequestJSON, true},
+		"no inputs":           {files(``), execution.CodeRequestField, true},
+		"input without uri":   {files(`{"filename":"a"}`), execution.CodeRequestField, true},
+		"input with both":     {files(`{"filename":"a","uri":"u","source_execution_id":"e"}`), execution.CodeRequestField, true},
+		"file path":           {files(`{"filename":"../a","uri":"u"}`), execution.CodeRequestField, true},
+		"file backslash":      {files(`{"filename":"a\\b","uri":"u"}`), execution.CodeRequestField, true},
+		"file NUL":            {files(`{"filename":"a\u0000","uri":"u"}`), execution.CodeRequestField, true},
+		"file dots":           {files(`{"filename":"..","uri":"u"}`), execution.CodeRequestField, false},
+		"negative size":       {files(`{"filename":"a","uri":"u","size":-1}`), execution.CodeRequestField, true},
+		"negative gen":        {request(`,"generation":-1`), execution.CodeRequestField, true},
+		"bad deadline":        {request(`,"deadline":"mañana"`), execution.CodeRequestJSON, false},
+		"control in sender":   {request(`,"sender":"a\u0007"`), execution.CodeRequestField, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -175,6 +179,38 @@ func TestDigestIsTheContent(t *testing.T) {
 	}
 }
 
+// canonicalDigest is the digest as the wire format defines it: the SHA-256 of the
+// request's own JSON without what doesn't decide the answer.
+func canonicalDigest(t *testing.T, r execution.Request) string {
+	t.Helper()
+	r.Deadline, r.Class, r.Generation, r.Trace = time.Time{}, "", 0, ""
+	canonical, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:])
+}
+
+// Every outcome holds a digest, so its bytes may never change.
+func TestDigestIsOfTheRequestsOwnJSON(t *testing.T) {
+	size := int64(3)
+	full := execution.Request{ID: "e", Mailbox: "m", Sender: "s <&>", Method: "api", Deadline: time.Now(), Class: "c", Generation: 2, Trace: "t",
+		Config: execution.Config{Text: "a: \"ñ\"\n\t<b> & \u2028 \xff"},
+		Inputs: []execution.Input{{URI: "u", Filename: "a", SHA256: sum, Size: &size}, {SourceExecutionID: "x", Filename: "b"}}}
+	reference := full
+	reference.Config = execution.Config{URI: "s3://b/k?<", SHA256: sum}
+	for name, r := range map[string]execution.Request{"text": full, "reference": reference, "nothing": {}} {
+		if got, want := r.Digest(), canonicalDigest(t, r); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	// A new field of the content must be in the digest, too.
+	if n := reflect.TypeFor[execution.Request]().NumField(); n != 10 {
+		t.Errorf("a request has %d fields: does the new one decide the answer?", n)
+	}
+}
+
 func TestKeyPathRoundTrips(t *testing.T) {
 	k := execution.Key{Mailbox: "ventas_2", ID: "A-1", Generation: 3}
 	got, err := execution.ParsePath(k.Path())
@@ -215,6 +251,9 @@ func FuzzDecode(f *testing.F) {
 		}
 		if diff := cmp.Diff(r, again); diff != "" || r.Digest() != again.Digest() {
 			t.Fatalf("round trip: %s", diff)
+		}
+		if want := canonicalDigest(t, r); r.Digest() != want {
+			t.Fatalf("%s has the digest %s, as the wire format defines it %s", out, r.Digest(), want)
 		}
 	})
 }

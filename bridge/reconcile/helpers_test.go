@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -49,6 +51,23 @@ func newFleet(t *testing.T, objects storage.Store) fleet {
 		t.Fatal(err)
 	}
 	return fleet{js, server, objects, outcome.New(objects), state.New(js, bucket(t, js, bus.BucketState), stateTTL)}
+}
+
+// newAgingFleet is a fleet on a directory, and makes a stored request older than it is.
+func newAgingFleet(t *testing.T) (fleet, func(execution.Request, time.Duration)) {
+	t.Helper()
+	root := t.TempDir()
+	objects, err := storage.Open(t.Context(), "file://"+root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newFleet(t, objects), func(r execution.Request, by time.Duration) {
+		t.Helper()
+		then := time.Now().Add(-by)
+		if err := os.Chtimes(filepath.Join(root, intake.RequestKey(r.Mailbox, r.ID)), then, then); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func bucket(t *testing.T, js jetstream.JetStream, name string) jetstream.KeyValue {
@@ -226,6 +245,17 @@ func (f *flaky) Stat(ctx context.Context, key string) (storage.Info, error) {
 		return storage.Info{}, errFlaky
 	}
 	return f.Store.Stat(ctx, key)
+}
+
+// counting is a store that counts.
+type counting struct {
+	storage.Store
+	stats int
+}
+
+func (c *counting) Stat(ctx context.Context, key string) (storage.Info, error) {
+	c.stats++
+	return c.Store.Stat(ctx, key)
 }
 
 type brokenReader struct{}

@@ -117,7 +117,8 @@ func (r *Reconciler) Reset() {
 	r.requests.stop()
 	r.ends.stop()
 	held := func(ctx context.Context, k execution.Key) (bool, error) { return r.locks.Held(ctx, k.Path()) }
-	r.memory = memory{sweeper: queue.NewSweeper(r.js, r.cfg.Grace, held), suspects: suspects{}}
+	r.memory = memory{sweeper: queue.NewSweeper(r.js, r.cfg.Grace, held), suspects: suspects{},
+		requests: rotation{grace: r.cfg.Grace}, ends: rotation{grace: r.cfg.Grace}}
 }
 
 // leaseName is what reconcilers lock.

@@ -256,6 +256,47 @@ func TestSweepsAreBoundedAndGoOn(t *testing.T) {
 	})
 }
 
+// What has ended costs one look, however often the rotation comes by.
+func TestSettledIsLookedAtOnce(t *testing.T) {
+	t.Parallel()
+	f, age := newAgingFleet(t)
+	const n = 5
+	for i := range n {
+		r := f.submit(t, fmt.Sprintf("e%d", i))
+		f.commit(t, r, execution.Succeeded)
+		age(r, 5*time.Minute)
+	}
+	looks := &counting{Store: f.objects}
+	f.objects = looks
+	r := f.reconciler(t, "h1", config)
+	sweeps(t, r, 5)
+	if looks.stats != n {
+		t.Errorf("%d looks at %d requests that have ended", looks.stats, n)
+	}
+	f.submit(t, "late")
+	if done := sweeps(t, r, 5); done.Requeued != 1 {
+		t.Errorf("then did %+v, want the late one published", done)
+	}
+}
+
+// What a round finds too young is not settled by that.
+func TestYoungIsLookedAtLater(t *testing.T) {
+	t.Parallel()
+	f, age := newAgingFleet(t)
+	slow := config
+	slow.Grace = 5 * time.Minute
+	r := f.reconciler(t, "h1", slow)
+	e := f.submit(t, "e1")
+	age(e, slow.Grace-10*time.Second)
+	if done := sweeps(t, r, 2); done.Suspects != 0 {
+		t.Fatalf("did %+v with a young request", done)
+	}
+	age(e, slow.Grace+10*time.Second) // as if so much time had passed
+	if done := sweeps(t, r, 1); done.Suspects != 1 {
+		t.Errorf("did %+v, want the request looked at", done)
+	}
+}
+
 // Whatever fails is tried again, and nothing is done twice that shows.
 func TestFailingStoreDelaysAndDoesNotDouble(t *testing.T) {
 	t.Parallel()

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"hash/maphash"
 	"iter"
 	"path"
 	"time"
@@ -15,23 +14,46 @@ import (
 )
 
 // rotation goes through the objects under a prefix again and again, a part at a
-// time.
+// time. What a whole round has found settled is passed over in the next, by the
+// time of its last change: so a rotation remembers one moment, not the objects.
 type rotation struct {
 	next  func() (storage.Info, error, bool)
 	close func()
-	known known
+
+	grace   time.Duration
+	settled time.Time // what has not changed since then needs no second look
+	began   time.Time // the round under way
+	open    time.Time // the earliest change that it can't call settled; zero if none
 }
+
+// skew is how far the clocks of the store and of this host may be apart.
+const skew = time.Minute
 
 // take returns the next object, or false when a round has ended.
 func (r *rotation) take(list iter.Seq2[storage.Info, error]) (storage.Info, bool, error) {
 	if r.next == nil {
 		r.next, r.close = iter.Pull2(list)
+		r.began, r.open = time.Now(), time.Time{}
 	}
 	info, err, ok := r.next()
-	if !ok || err != nil {
-		r.stop()
+	if ok && err == nil {
+		return info, true, nil
 	}
-	return info, ok && err == nil, err
+	r.stop()
+	if err == nil {
+		r.settled = r.began.Add(-r.grace - skew) // the younger were not looked at
+		if !r.open.IsZero() && r.open.Before(r.settled) {
+			r.settled = r.open
+		}
+	}
+	return info, false, err
+}
+
+// again asks for another look at an object in the next round.
+func (r *rotation) again(info storage.Info) {
+	if r.open.IsZero() || info.Modified.Before(r.open) {
+		r.open = info.Modified
+	}
 }
 
 func (r *rotation) stop() {
@@ -39,25 +61,6 @@ func (r *rotation) stop() {
 		r.close()
 	}
 	r.next, r.close = nil, nil
-}
-
-// known remembers keys that need no second look, by hash: a key that is taken for
-// another is looked at by the next process.
-type known map[uint64]struct{}
-
-var seed = maphash.MakeSeed()
-
-func (k known) has(key string) bool {
-	_, ok := k[maphash.String(seed, key)]
-	return ok
-}
-
-func (k *known) add(key string) {
-	const most = 1_000_000
-	if *k == nil || len(*k) >= most {
-		*k = known{}
-	}
-	(*k)[maphash.String(seed, key)] = struct{}{}
 }
 
 // readRecords reads the records that have not changed for the grace period, each
@@ -91,17 +94,18 @@ func (r *Reconciler) listRequests(ctx context.Context, done *Summary) error {
 		}
 		done.Listed++
 		mailbox, id, isRequest, ok := intake.Parse(info.Key)
-		if !ok || !isRequest || !r.due(info) || r.requests.known.has(info.Key) {
+		if !ok || !isRequest || !r.due(info, &r.requests) {
 			continue
 		}
 		looked++
 		k := execution.Key{Mailbox: mailbox, ID: id, Generation: 1}
 		switch _, err := r.objects.Stat(ctx, outcome.Path(k)); {
 		case err == nil: // later generations have records
-			r.requests.known.add(info.Key)
 		case isMissing(err):
+			r.requests.again(info)
 			r.suspects.add(k, submitted)
 		default:
+			r.requests.again(info)
 			return err
 		}
 	}
@@ -118,24 +122,25 @@ func (r *Reconciler) listOutcomes(ctx context.Context, done *Summary) error {
 		}
 		done.Listed++
 		k, err := execution.ParsePath(path.Base(info.Key))
-		if err != nil || !r.due(info) || r.ends.known.has(info.Key) {
+		if err != nil || !r.due(info, &r.ends) {
 			continue
 		}
 		looked++
 		rec, _, err := r.states.Load(ctx, k)
 		if err != nil {
+			r.ends.again(info)
 			return err
 		}
 		if !rec.State.Terminal() { // else the scan of records has met it, or will
 			r.suspects.add(k, ended)
 		}
-		r.ends.known.add(info.Key)
 	}
 	return nil
 }
 
-// due reports whether an object is old enough and young enough to be looked at.
-func (r *Reconciler) due(info storage.Info) bool {
+// due reports whether an object is old enough and young enough to be looked at,
+// and has changed since its rotation called it settled.
+func (r *Reconciler) due(info storage.Info, in *rotation) bool {
 	age := time.Since(info.Modified)
-	return age > r.cfg.Grace && age < r.cfg.Window
+	return age > r.cfg.Grace && age < r.cfg.Window && !info.Modified.Before(in.settled)
 }

@@ -61,7 +61,7 @@ type Bridge struct {
 // the fleet's buckets and starts nothing.
 func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fleet bus.Config,
 	remote execution.Executor, host string, cfg Config) (*Bridge, error) {
-	who := guard.Identity{Executor: execution.OnLambda, Host: host}
+	who := guard.Identity{Executor: execution.OnLambda, Host: host, Delegates: true}
 	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), remote, who, cfg.Guard)
 	if err != nil {
 		return nil, fmt.Errorf("open bridge: %w", err)

@@ -38,6 +38,8 @@ const (
 	BucketLocks = "sage_locks"
 	BucketState = "sage_state"
 	BucketFleet = "sage_fleet"
+
+	BucketDelegations = "sage_delegations"
 )
 
 const (

@@ -118,6 +118,8 @@ func (c Config) Topology() Topology {
 				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
 			{Bucket: BucketState, Description: "Where each execution stands", History: 1, Replicas: c.Replicas,
 				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
+			{Bucket: BucketDelegations, Description: "What was handed to a Lambda", History: 1, Replicas: c.Replicas,
+				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
 			{Bucket: BucketFleet, Description: "Heartbeats of the components", History: 1, Replicas: c.Replicas,
 				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
 		},

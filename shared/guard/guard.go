@@ -76,18 +76,23 @@ type Guard struct {
 	next     execution.Executor
 	cfg      Config
 	who      Identity
+	ledger   Delegations
+	pace     pace
 }
 
 // Identity says who works, in records and events.
 type Identity struct {
 	Executor string // execution.OnWorker or OnLambda
 	Host     string
+	// Delegates says that it has a Lambda do the work, and so never begins while
+	// another invocation may be doing it.
+	Delegates bool
 }
 
 // New returns a Guard around next.
-func New(locks *lock.Locker, states *state.Store, outcomes *outcome.Store, events Events,
+func New(locks *lock.Locker, states *state.Store, ledger Delegations, outcomes *outcome.Store, events Events,
 	next execution.Executor, who Identity, cfg Config) *Guard {
-	return &Guard{locks: locks, states: states, outcomes: outcomes, events: events, next: next, who: who, cfg: cfg}
+	return &Guard{locks: locks, states: states, ledger: ledger, outcomes: outcomes, events: events, next: next, who: who, cfg: cfg}
 }
 
 // Execute carries out a, unless it has ended or somebody else is at it. It returns
@@ -135,6 +140,7 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 	}
 	held, stop := lease.Keep(ctx)
 	work, end := g.cfg.limit(held, a.Request)
+	began := time.Now()
 	o, err := g.next.Execute(work, a)
 	cause := context.Cause(work)
 	end()
@@ -142,6 +148,7 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 	if err != nil {
 		return g.fail(ctx, a, r, revision, blame(err, cause))
 	}
+	g.pace.took(time.Since(began))
 	if err := started(ctx); err != nil {
 		return execution.Outcome{}, busy(err)
 	}
@@ -228,6 +235,9 @@ func (g *Guard) begin(ctx context.Context, a *execution.Attempt) (state.Record, 
 		if !errors.Is(err, outcome.ErrNone) {
 			return r, 0, busy(err)
 		}
+	}
+	if err := g.elsewhere(ctx, *a, r); err != nil {
+		return r, 0, err
 	}
 	return g.run(ctx, a, r, revision)
 }

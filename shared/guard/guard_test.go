@@ -12,6 +12,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/bus/bustest"
+	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/event"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
@@ -28,6 +29,7 @@ type fleet struct {
 	js       jetstream.JetStream
 	locks    *lock.Locker
 	states   *state.Store
+	ledger   *delegation.Ledger
 	outcomes *outcome.Store
 }
 
@@ -46,11 +48,11 @@ func newFleet(t *testing.T) fleet {
 		t.Fatal(err)
 	}
 	return fleet{js, lock.New(js, kv(bus.BucketLocks), time.Second, "test"),
-		state.New(js, kv(bus.BucketState), time.Hour), outcome.New(objects)}
+		state.New(js, kv(bus.BucketState), time.Hour), delegation.New(js, kv(bus.BucketDelegations), time.Hour), outcome.New(objects)}
 }
 
 func (f fleet) guard(next execution.ExecutorFunc) *guard.Guard {
-	return guard.New(f.locks, f.states, f.outcomes, event.New(f.js, bus.SubjectEvent), next,
+	return guard.New(f.locks, f.states, f.ledger, f.outcomes, event.New(f.js, bus.SubjectEvent), next,
 		guard.Identity{Executor: execution.OnWorker, Host: "h1"}, guard.Config{MaxAttempts: 3, MaxCrashes: 2})
 }
 
@@ -354,7 +356,7 @@ func TestAnEndThatWasNotToldIsToldLater(t *testing.T) {
 	f := newFleet(t)
 	events := &deaf{Events: event.New(f.js, bus.SubjectEvent)}
 	events.fail.Store(1)
-	g := guard.New(f.locks, f.states, f.outcomes, events, execution.ExecutorFunc(f.commit),
+	g := guard.New(f.locks, f.states, f.ledger, f.outcomes, events, execution.ExecutorFunc(f.commit),
 		guard.Identity{Executor: execution.OnWorker, Host: "h1"}, guard.Config{MaxAttempts: 3, MaxCrashes: 2})
 	if _, err := g.Execute(t.Context(), attempt()); !errors.As(err, new(*execution.BusyError)) {
 		t.Fatalf("with the event untold: %v, want busy", err)

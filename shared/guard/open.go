@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/event"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/lock"
@@ -28,8 +29,12 @@ func Open(ctx context.Context, js jetstream.JetStream, fleet bus.Config, outcome
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", bus.BucketState, err)
 	}
+	delegations, err := js.KeyValue(ctx, bus.BucketDelegations)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", bus.BucketDelegations, err)
+	}
 	return New(lock.New(js, locks, fleet.LockTTL(), who.Host), state.New(js, states, cfg.StateTTL),
-		outcomes, event.New(js, bus.SubjectEvent), next, who, cfg), nil
+		delegation.New(js, delegations, cfg.StateTTL), outcomes, event.New(js, bus.SubjectEvent), next, who, cfg), nil
 }
 
 // NewHost names this process: machine, process id, and a part that no other start

@@ -18,7 +18,7 @@ import (
 // limited is a guard with limits of time.
 func (f fleet) limited(cfg guard.Config, next execution.ExecutorFunc) *guard.Guard {
 	cfg.MaxAttempts, cfg.MaxCrashes = 2, 2
-	return guard.New(f.locks, f.states, f.outcomes, event.New(f.js, bus.SubjectEvent), next,
+	return guard.New(f.locks, f.states, f.ledger, f.outcomes, event.New(f.js, bus.SubjectEvent), next,
 		guard.Identity{Executor: execution.OnWorker, Host: "h1"}, cfg)
 }
 

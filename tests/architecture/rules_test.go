@@ -23,7 +23,7 @@ var (
 		{"fault", "failpoint"},
 		{"execution"},
 		{"settings"},
-		{"lock", "state", "bus", "storage", "event", "spec"},
+		{"lock", "state", "delegation", "bus", "storage", "event", "spec"},
 		{"outcome", "intake"},
 		{"guard", "queue"},
 		{"history"},
@@ -36,7 +36,7 @@ var (
 	// defined, and nowhere else.
 	busNames = []string{
 		bus.StreamExecutions, bus.StreamLater, bus.StreamEvents, bus.StreamDead, bus.StreamAdvisories,
-		bus.BucketLocks, bus.BucketState, bus.BucketFleet,
+		bus.BucketLocks, bus.BucketState, bus.BucketFleet, bus.BucketDelegations,
 	}
 
 	// lambdaRoots start in a cold Lambda, where every package costs start-up time
@@ -169,7 +169,7 @@ func checkSpelling(t tree, report func(at, format string, args ...any)) {
 func spellsBusName(text, dir string) bool {
 	switch {
 	case strings.HasPrefix(text, "$KV."):
-		return dir != "shared/lock" && dir != "shared/state" // they compare and set by hand
+		return dir != "shared/lock" && dir != "shared/state" && dir != "shared/delegation" // they compare and set by hand
 	case text == bus.StreamDead && dir == "shared/execution":
 		return false // the kind of outcome that the stream is named for
 	}

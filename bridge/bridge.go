@@ -57,10 +57,22 @@ type Bridge struct {
 	useCPU   bool
 }
 
+// Governor says how many more executions may be taken by whoever has taken so many
+// that have not ended; see package governor.
+type Governor interface {
+	Room(taken int) int
+}
+
+// Option changes a Bridge.
+type Option func(*Bridge)
+
+// WithGovernor has g decide how much is taken off the queue.
+func WithGovernor(g Governor) Option { return func(b *Bridge) { b.consumer.Govern(g.Room) } }
+
 // New returns a Bridge called host whose executions remote carries out. It opens
 // the fleet's buckets and starts nothing.
 func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fleet bus.Config,
-	remote execution.Executor, host string, cfg Config) (*Bridge, error) {
+	remote execution.Executor, host string, cfg Config, opts ...Option) (*Bridge, error) {
 	who := guard.Identity{Executor: execution.OnLambda, Host: host, Delegates: true}
 	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), remote, who, cfg.Guard)
 	if err != nil {
@@ -71,8 +83,12 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 		return nil, fmt.Errorf("open reconciler: %w", err)
 	}
 	consumer := queue.NewOverflow(js, fleet.AckWait, cfg.Slots, cfg.Queue)
-	return &Bridge{consumer: consumer, guard: g, repairs: repairs,
-		useCPU: cfg.Overflow.CPU > 0, policy: overflow.New(cfg.Overflow)}, nil
+	b := &Bridge{consumer: consumer, guard: g, repairs: repairs,
+		useCPU: cfg.Overflow.CPU > 0, policy: overflow.New(cfg.Overflow)}
+	for _, opt := range opts {
+		opt(b)
+	}
+	return b, nil
 }
 
 // Run forwards and repairs until ctx ends and then drains.

@@ -56,33 +56,36 @@ func (e *Executor) classify(out *lambda.InvokeOutput, err error, sent bool) answ
 
 func (e *Executor) classifyError(err error, sent bool) answer {
 	if throttled, ok := errors.AsType[*types.TooManyRequestsException](err); ok {
-		return answer{err: e.throttled(throttled)}
+		return answer{err: busyThrottled(throttled)}
 	}
 	if status := refusedWith(err); status != 0 {
-		return answer{err: e.refused(status, err)}
+		return answer{err: refused(status, err)}
 	}
 	// Only the SDK tells the trace what it sends. From any other Invoker, an
 	// error says nothing about how far the request came.
 	if _, fromSDK := errors.AsType[*smithy.OperationError](err); fromSDK && !sent {
-		return answer{err: e.busy(fault.New(CodeUnavailable, "the request was not sent: %w", err).
-			Advise("check the network, the endpoint and the credentials of the bridge"))}
+		return answer{err: &execution.BusyError{Err: fault.New(CodeUnavailable, "the request was not sent: %w", err).
+			Advise("check the network, the endpoint and the credentials of the bridge")}}
 	}
 	return answer{running: true, err: fault.New(CodeUnknown, "no answer: %w", err).
 		Expecting("an outcome by the time the invocation must have ended")}
 }
 
-// maxStayAway bounds what an answer may ask for: the message waits in a slot of
-// the queue meanwhile.
+func busyThrottled(t *types.TooManyRequestsException) error {
+	return &execution.BusyError{Err: fault.New(CodeThrottled, "the function is throttled (%s): %w", t.Reason, t).
+		Advise("raise the function's concurrency, or lower LAMBDA_CONCURRENCY")}
+}
+
+// maxStayAway bounds what an answer may ask for.
 const maxStayAway = 30 * time.Second
 
-func (e *Executor) throttled(t *types.TooManyRequestsException) error {
-	cause := fault.New(CodeThrottled, "the function is throttled (%s): %w", t.Reason, t).
-		Advise("raise the function's concurrency, or lower the bridge's")
+// retryAfter is how long Lambda asks to stay away, 0 when it doesn't say.
+func retryAfter(t *types.TooManyRequestsException) time.Duration {
 	seconds, err := strconv.Atoi(aws.ToString(t.RetryAfterSeconds))
 	if err != nil || seconds < 1 {
-		return e.busy(cause)
+		return 0
 	}
-	return &execution.BusyError{For: min(time.Duration(seconds)*time.Second, maxStayAway), Err: cause}
+	return min(time.Duration(seconds)*time.Second, maxStayAway)
 }
 
 // refusedWith returns the status of an answer that says the function was not
@@ -102,14 +105,14 @@ func refusedWith(err error) int {
 // refused tells a payload that is Lambda's to refuse, which a worker may execute
 // all the same, from a bridge that isn't allowed or configured to invoke: for
 // that no execution is charged an attempt.
-func (e *Executor) refused(status int, err error) error {
+func refused(status int, err error) error {
 	api, ok := errors.AsType[smithy.APIError](err)
 	if ok && (api.ErrorCode() == "RequestTooLargeException" || api.ErrorCode() == "InvalidRequestContentException") {
 		return fault.New(CodePayload, "lambda refused the payload: %w", err).
 			Expecting("a request of at most 6 MB").Advise("store the configuration and send {uri, sha256}")
 	}
-	return e.busy(fault.New(CodeUnavailable, "lambda refused the call with status %d: %w", status, err).
-		Advise("check the function's name and the permissions of the bridge"))
+	return &execution.BusyError{Err: fault.New(CodeUnavailable, "lambda refused the call with status %d: %w", status, err).
+		Advise("check the function's name and the permissions of the bridge")}
 }
 
 // functionError is a definite failure inside a 200: the platform has ended the

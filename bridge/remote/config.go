@@ -3,6 +3,7 @@ package remote
 import (
 	"time"
 
+	"github.com/sagefleet/sagefleet/bridge/governor"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 )
@@ -25,9 +26,12 @@ type Config struct {
 	Margin time.Duration `env:"LAMBDA_MARGIN" envDefault:"20s"`
 	// Poll is how often OUTCOME is read after an answer was lost.
 	Poll time.Duration `env:"LAMBDA_POLL" envDefault:"1s"`
-	// Busy is how long to stay away after a refusal that names no time.
-	Busy        time.Duration `env:"LAMBDA_BUSY" envDefault:"2s"`
-	Concurrency int           `env:"LAMBDA_CONCURRENCY" envDefault:"100"` // connections kept open
+	// Busy is how long to leave an execution alone that the function found busy.
+	Busy time.Duration `env:"LAMBDA_BUSY" envDefault:"2s"`
+	// Concurrency is how many invocations of the function may be under way at once, as far
+	// as they are this fleet's: all bridges together. As many connections are kept open.
+	Concurrency int `env:"LAMBDA_CONCURRENCY" envDefault:"100"`
+	Governor    governor.Config
 
 	MemoryMB     int64  `env:"LAMBDA_MEMORY_MB" envDefault:"1024"`     // the function's configured memory
 	Architecture string `env:"LAMBDA_ARCHITECTURE" envDefault:"arm64"` // arm64 or x86_64
@@ -90,7 +94,7 @@ func (c Config) Validate() error {
 	case !isPrice(c.PriceRequest):
 		return refuse("LAMBDA_PRICE_REQUEST", "%v", c.PriceRequest).Expecting("USD per request")
 	}
-	return nil
+	return c.Governor.Validate()
 }
 
 // isPrice refuses what is negative or no number, and a price so high that the

@@ -19,8 +19,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/rs/zerolog"
 
+	"github.com/sagefleet/sagefleet/bridge/governor"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/failpoint"
+	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 )
 
@@ -39,6 +41,7 @@ type Outcomes interface {
 type Executor struct {
 	client   Invoker
 	outcomes Outcomes
+	governor *governor.Governor
 	cfg      Config
 }
 
@@ -47,8 +50,11 @@ func New(client Invoker, outcomes Outcomes, cfg Config) (*Executor, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Executor{client: client, outcomes: outcomes, cfg: cfg}, nil
+	return &Executor{client: client, outcomes: outcomes, cfg: cfg, governor: governor.New(cfg.Concurrency, cfg.Governor)}, nil
 }
+
+// Governor is what limits the invocations of e.
+func (e *Executor) Governor() *governor.Governor { return e.governor }
 
 // Execute has the Lambda carry out a and returns the outcome that stands, with
 // what the run was billed when Lambda has said so. It returns a
@@ -65,12 +71,27 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 	if err != nil {
 		return execution.Outcome{}, fmt.Errorf("encode invocation: %w", err)
 	}
+	permit, err := e.governor.Begin(ctx, e.reachable)
+	if fault.CodeOf(err) == governor.CodeClosed {
+		return execution.Outcome{}, &execution.BusyError{Err: err} // for a worker, at once
+	}
+	if err != nil {
+		return execution.Outcome{}, err
+	}
+	defer permit.Done()
 	expiry := time.Now().Add(e.cfg.Timeout + e.cfg.Margin)
 	asked := e.invoke(ctx, payload, expiry)
-	if _, ok := errors.AsType[*types.TooManyRequestsException](asked.err); ok {
+	if throttled, ok := errors.AsType[*types.TooManyRequestsException](asked.err); ok {
+		permit.Throttled(retryAfter(throttled))
 		return execution.Outcome{}, asked.err
 	}
+	if asked.running {
+		tell(ctx, permit, asked.err)
+	}
 	o, err := e.settle(ctx, a.Request.Key(), asked, expiry)
+	if !asked.running {
+		tell(ctx, permit, err)
+	}
 	switch {
 	case err == nil:
 		o.Usage = asked.usage
@@ -78,6 +99,27 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 		err = &execution.BilledError{Usage: *asked.usage, Err: err}
 	}
 	return o, err
+}
+
+// tell says to the governor what came of an invocation. A payload that Lambda refuses
+// says nothing of Lambda, and neither does an answer that nobody waited for.
+func tell(ctx context.Context, permit *governor.Permit, err error) {
+	switch code := fault.CodeOf(err); {
+	case code == CodePayload || ctx.Err() != nil:
+	case code == CodeUnavailable || code == CodeUnknown || code == CodeFunction || code == CodeRefused || code == CodeNoOutcome:
+		permit.Failed(ctx, err)
+	default:
+		permit.Succeeded()
+	}
+}
+
+// reachable asks Lambda whether it would run the function.
+func (e *Executor) reachable(ctx context.Context) error {
+	_, err := e.client.Invoke(ctx, &lambda.InvokeInput{FunctionName: &e.cfg.Function, InvocationType: types.InvocationTypeDryRun})
+	if _, full := errors.AsType[*types.TooManyRequestsException](err); full {
+		return nil
+	}
+	return err
 }
 
 // invoke asks once and waits for the answer until the invocation must have

@@ -234,8 +234,11 @@ func TestThrottled(t *testing.T) {
 	second.Request.ID = "e2"
 	_, err := r.Execute(t.Context(), second)
 	busy, ok := errors.AsType[*execution.BusyError](err)
-	if !ok || busy.For != 3*time.Second || fault.CodeOf(err) != remote.CodeThrottled {
-		t.Errorf("got %v, want busy for 3s with %s", err, remote.CodeThrottled)
+	if !ok || busy.For != 0 || fault.CodeOf(err) != remote.CodeThrottled {
+		t.Errorf("got %v, want it left to others with %s", err, remote.CodeThrottled)
+	}
+	if !r.Governor().Throttled() {
+		t.Error("the governor wasn't told")
 	}
 	if err := <-first; err != nil {
 		t.Error(err)

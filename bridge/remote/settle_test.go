@@ -146,19 +146,33 @@ func TestStorageFails(t *testing.T) {
 	}
 }
 
+// TestRetryAfter: nothing is begun for as long as Lambda asks to be left alone.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
-	for header, want := range map[string]time.Duration{"7": 7 * time.Second, "": 3 * time.Second, "-1": 3 * time.Second, "soon": 3 * time.Second} {
-		throttle := func(context.Context, *lambda.InvokeInput) (*lambda.InvokeOutput, error) {
-			return nil, &types.TooManyRequestsException{RetryAfterSeconds: &header}
-		}
-		_, err := execute(t, t.Context(), throttle, func(context.Context) (execution.Outcome, error) {
-			t.Error("read OUTCOME although nothing ran")
-			return execution.Outcome{}, nil
+	for header, want := range map[string]time.Duration{"7": 7 * time.Second, "": 250 * time.Millisecond,
+		"-1": 250 * time.Millisecond, "soon": 250 * time.Millisecond, "3600": 30 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			throttle := func(context.Context, *lambda.InvokeInput) (*lambda.InvokeOutput, error) {
+				return nil, &types.TooManyRequestsException{RetryAfterSeconds: &header}
+			}
+			e, err := remote.New(invokerFunc(throttle), outcomesFunc(func(context.Context) (execution.Outcome, error) {
+				t.Error("read OUTCOME although nothing ran")
+				return execution.Outcome{}, nil
+			}), config())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = e.Execute(t.Context(), attempt("x"))
+			if busy, ok := errors.AsType[*execution.BusyError](err); !ok || busy.For != 0 {
+				t.Errorf("Retry-After %q: %v", header, err)
+			}
+			if time.Sleep(want - time.Millisecond); e.Governor().Room(0) != 0 {
+				t.Errorf("Retry-After %q: room before %v", header, want)
+			}
+			if time.Sleep(time.Millisecond); e.Governor().Room(0) == 0 {
+				t.Errorf("Retry-After %q: no room after %v", header, want)
+			}
 		})
-		if busy, ok := errors.AsType[*execution.BusyError](err); !ok || busy.For != want {
-			t.Errorf("Retry-After %q: %v, want %v", header, err, want)
-		}
 	}
 }
 

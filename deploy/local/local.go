@@ -177,7 +177,7 @@ func (p *Platform) addBridge(ctx context.Context, group *errgroup.Group, cfg Con
 	if err != nil {
 		return err
 	}
-	b, err := bridge.New(ctx, p.JS, p.Objects, p.Fleet, lambda, "bridge", over)
+	b, err := bridge.New(ctx, p.JS, p.Objects, p.Fleet, lambda, "bridge", over, bridge.WithGovernor(lambda.Governor()))
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ type Attempt struct {
 // is not its own: it is being executed elsewhere, or capacity is refused. It
 // charges no attempt.
 type BusyError struct {
-	For time.Duration // ask again after
+	For time.Duration // ask again after; 0 leaves it to others at once
 	Err error
 }
 

@@ -24,6 +24,7 @@ type Consumer struct {
 	slots   Slots
 	cfg     Config
 	tap     *tap
+	room    room
 	fair    *fair
 	wheel   *wheel
 }
@@ -60,7 +61,7 @@ func (c *Consumer) Run(ctx context.Context, next execution.Executor) error {
 
 	handle := func(msg jetstream.Msg) { c.handle(work, msg, next) }
 	fleet := pump{js: c.js, stream: bus.StreamExecutions, consumer: bus.ConsumerFleet, group: bus.GroupFleet, tap: c.tap,
-		fair: c.fair, ahead: func(e early) { c.handleEarly(work, e, next) }}
+		room: c.room, fair: c.fair, ahead: func(e early) { c.handleEarly(work, e, next) }}
 	pumping.Go(func() { fleet.run(ctx, c.slots.Fleet, handle) })
 	if c.tap == nil {
 		pumping.Go(func() { c.fair.run(ctx) })
@@ -89,6 +90,7 @@ type pump struct {
 	js                      jetstream.JetStream
 	stream, consumer, group string
 	tap                     *tap        // nil takes whatever waits
+	room                    room        // nil takes as much as there are slots
 	fair                    *fair       // nil takes it in the order it came
 	ahead                   func(early) // handles what fair takes before its turn
 }
@@ -143,6 +145,9 @@ func (p pump) pull(ctx context.Context, free chan struct{}, handle func(jetstrea
 		n := takeAll(ctx, free)
 		if n == 0 {
 			return ctx.Err()
+		}
+		if n = p.room.limit(ctx, n, free); n == 0 {
+			continue
 		}
 		if n = p.divide(ctx, n, free, start); n == 0 {
 			continue

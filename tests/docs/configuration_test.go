@@ -31,6 +31,7 @@ var sections = []struct{ title, dir, by string }{
 	{"Bridge", "bridge", "bridge"},
 	{"Repairs", "bridge/reconcile", "bridge"},
 	{"Lambda", "bridge/remote", "bridge"},
+	{"Governor", "bridge/governor", "bridge"},
 	{"Retention", "producer/retention", "`sage admin gc`"},
 }
 

@@ -107,7 +107,7 @@ func (r rig) bridge(t *testing.T, environments int, takes time.Duration) *timed 
 		t.Fatal(err)
 	}
 	clock := &timed{next: lambda, invoked: map[string]time.Time{}}
-	b, err := bridge.New(t.Context(), r.connect(t, "bridge"), r.objects, r.cfg, clock, "bridge", cfg)
+	b, err := bridge.New(t.Context(), r.connect(t, "bridge"), r.objects, r.cfg, clock, "bridge", cfg, bridge.WithGovernor(lambda.Governor()))
 	if err != nil {
 		t.Fatal(err)
 	}

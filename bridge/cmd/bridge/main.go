@@ -71,7 +71,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := bridge.New(ctx, js, objects, cfg.Fleet, lambda, host, cfg.Bridge)
+	b, err := bridge.New(ctx, js, objects, cfg.Fleet, lambda, host, cfg.Bridge, bridge.WithGovernor(lambda.Governor()))
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func ServeLambda(ctx context.Context) error {
 	work := executor.New(objects, NewProcessor(cfg.Engine, cfg.Executor.Scratch, cache.New(objects, cfg.Cache)), execution.OnLambda, host, cfg.Executor)
 	var opts []function.Option
 	if cfg.Guarded {
-		nc, js, err := bus.Join(ctx, cfg.Fleet, "lambda")
+		nc, js, err := bus.Join(ctx, cfg.Fleet, bus.IdentityLambda)
 		if err != nil {
 			return err
 		}

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,19 +20,25 @@ import (
 // CodeUnreachable says that no NATS server answered.
 const CodeUnreachable fault.Code = "NATS_UNREACHABLE"
 
-// Connect connects as the named component and waits for a server as long as ctx
+// Connect connects as the given identity, unless cfg names another, and waits for a server as long as ctx
 // lives, logging why it waits: a component that starts before its server must not
 // loop through crashes. The caller closes the connection.
-func Connect(ctx context.Context, cfg Config, name string, extra ...nats.Option) (*nats.Conn, error) {
+func Connect(ctx context.Context, cfg Config, as Identity, extra ...nats.Option) (*nats.Conn, error) {
 	servers, err := cfg.servers()
 	if err != nil {
 		return nil, err
 	}
-	opts, err := cfg.options(ctx, name)
+	if cfg.Identity == "" {
+		cfg.Identity = as
+	}
+	if err := cfg.Identity.Validate(); err != nil {
+		return nil, err
+	}
+	credentials, err := cfg.credentials(ctx)
 	if err != nil {
 		return nil, err
 	}
-	opts = append(opts, extra...)
+	opts := slices.Concat(cfg.options(ctx), credentials, extra)
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 15*time.Second) {
 		nc, err := nats.Connect(cfg.URL, opts...)
 		if err == nil {
@@ -40,7 +46,7 @@ func Connect(ctx context.Context, cfg Config, name string, extra ...nats.Option)
 		}
 		if errors.Is(err, nats.ErrAuthorization) {
 			return nil, fault.New("NATS_AUTHORIZATION", "connect to %s: %w", servers, err).
-				Advise("check NATS_CREDS, NATS_NKEY or NATS_USER").Permanent()
+				Advise("check NATS_NKEY_SEED, NATS_CREDS, or NATS_USER and NATS_PASSWORD").Permanent()
 		}
 		err = fault.New(CodeUnreachable, "connect to %s: %w", servers, err).
 			Expecting("a NATS server with JetStream there").Advise("start it, or correct NATS_URL")
@@ -71,25 +77,15 @@ func (c Config) servers() (string, error) {
 	return strings.Join(shown, ","), nil
 }
 
-func (c Config) options(ctx context.Context, name string) ([]nats.Option, error) {
+func (c Config) options(ctx context.Context) []nats.Option {
 	log := zerolog.Ctx(ctx)
-	for variable, path := range map[string]string{"NATS_CREDS": c.Creds, "NATS_NKEY": c.NKeySeed, "NATS_CA": c.CA} {
-		if path == "" {
-			continue
-		}
-		if _, err := os.ReadFile(path); err != nil {
-			return nil, settings.Invalid(variable, path, "the path of a file that can be read: "+err.Error())
-		}
-	}
-	host, _ := os.Hostname()
-	inbox := "_INBOX_" + strings.NewReplacer(".", "-", " ", "-", "*", "-", ">", "-").Replace(name+"_"+host)
-	opts := []nats.Option{
-		nats.Name(name), nats.CustomInboxPrefix(inbox), nats.MaxReconnects(-1),
+	return []nats.Option{
+		nats.Name(string(c.Identity)), nats.CustomInboxPrefix(c.Identity.Inbox()), nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectJitter(250*time.Millisecond, time.Second),
 		nats.PingInterval(20 * time.Second), nats.Timeout(5 * time.Second),
 		// A denied permission shows only here; the call itself just times out.
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
-			event := log.Error().Err(err)
+			event := log.Error().Err(c.Identity.lacks(err))
 			if sub != nil {
 				event = event.Str("subject", sub.Subject)
 			}
@@ -104,29 +100,12 @@ func (c Config) options(ctx context.Context, name string) ([]nats.Option, error)
 			log.Info().Str("server", nc.ConnectedServerName()).Msg("nats reconnected")
 		}),
 	}
-	if c.Creds != "" {
-		opts = append(opts, nats.UserCredentials(c.Creds))
-	}
-	if c.NKeySeed != "" {
-		opt, err := nats.NkeyOptionFromSeed(c.NKeySeed)
-		if err != nil {
-			return nil, fmt.Errorf("NATS_NKEY: %w", err)
-		}
-		opts = append(opts, opt)
-	}
-	if c.User != "" {
-		opts = append(opts, nats.UserInfo(c.User, c.Password))
-	}
-	if c.CA != "" {
-		opts = append(opts, nats.RootCAs(c.CA))
-	}
-	return opts, nil
 }
 
-// Join connects a service, under a name, to a fleet that is provisioned and as
+// Join connects a service to a fleet that is provisioned and as
 // durable as declared, and logs what it joined. The caller closes the connection.
-func Join(ctx context.Context, cfg Config, name string) (*nats.Conn, jetstream.JetStream, error) {
-	nc, err := Connect(ctx, cfg, name)
+func Join(ctx context.Context, cfg Config, as Identity) (*nats.Conn, jetstream.JetStream, error) {
+	nc, err := Connect(ctx, cfg, as)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -135,6 +114,9 @@ func Join(ctx context.Context, cfg Config, name string) (*nats.Conn, jetstream.J
 		err = errors.Join(Check(ctx, js, cfg), CheckDurability(ctx, js, cfg))
 	}
 	if err != nil {
+		if denied := Identity(nc.Opts.Name).lacks(nc.LastError()); fault.CodeOf(denied) == CodeDenied {
+			err = errors.Join(denied, err)
+		}
 		nc.Close()
 		return nil, nil, err
 	}

@@ -5,18 +5,24 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sagefleet/sagefleet/shared/secret"
 	"github.com/sagefleet/sagefleet/shared/settings"
 )
 
 // Config says how to reach NATS and what the fleet's streams look like. Every
 // component of one fleet must have the same.
 type Config struct {
-	URL      string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222"` // of one server or several, with commas
-	Creds    string `env:"NATS_CREDS"`                                  // path of a credentials file
-	NKeySeed string `env:"NATS_NKEY"`                                   // path of an nkey seed file
-	CA       string `env:"NATS_CA"`                                     // path of a PEM bundle; turns TLS on
-	User     string `env:"NATS_USER"`                                   // for user and password
-	Password string `env:"NATS_PASSWORD"`                               // for user and password
+	URL string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222"` // of one server or several, with commas
+	// Identity is whose credentials these are, such as operator or producer-ventas;
+	// each program's own when empty. Replies come only to it.
+	Identity Identity      `env:"NATS_IDENTITY"`
+	NKeySeed secret.Secret `env:"NATS_NKEY_SEED"` // an NKey's seed (*secret*)
+	Creds    secret.Secret `env:"NATS_CREDS"`     // the text of a credentials file (*secret*)
+	User     string        `env:"NATS_USER"`      // for user and password
+	Password secret.Secret `env:"NATS_PASSWORD"`  // for user and password (*secret*)
+	TLSCA    string        `env:"NATS_TLS_CA"`    // path of a PEM bundle that the server's certificate is checked with; turns TLS on
+	TLSCert  string        `env:"NATS_TLS_CERT"`  // path of a PEM certificate to show to the server
+	TLSKey   secret.Secret `env:"NATS_TLS_KEY"`   // its key, PEM (*secret*)
 
 	// Durability is what an acknowledged publish survives: fast, fsync or
 	// replicated. It is checked at start.

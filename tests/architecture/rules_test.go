@@ -23,6 +23,7 @@ var (
 		{"fault", "failpoint"},
 		{"execution"},
 		{"settings"},
+		{"secret"},
 		{"lock", "state", "delegation", "bus", "storage", "event", "spec"},
 		{"outcome", "intake"},
 		{"guard", "queue"},

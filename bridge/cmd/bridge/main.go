@@ -60,7 +60,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	nc, js, err := bus.Join(ctx, cfg.Fleet, "bridge")
+	nc, js, err := bus.Join(ctx, cfg.Fleet, bus.IdentityBridge)
 	if err != nil {
 		return err
 	}

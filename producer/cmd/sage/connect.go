@@ -44,15 +44,20 @@ func (a *app) fleet() (bus.Config, error) {
 	return settings.Parse[bus.Config](variables)
 }
 
-// connect reaches the fleet's NATS server. The caller closes the connection.
+// connect reaches the fleet's NATS server as an operator, unless NATS_IDENTITY says
+// otherwise. The caller closes the connection.
 func (a *app) connect(ctx context.Context) (*nats.Conn, jetstream.JetStream, error) {
+	return a.connectAs(ctx, bus.IdentityOperator)
+}
+
+func (a *app) connectAs(ctx context.Context, as bus.Identity) (*nats.Conn, jetstream.JetStream, error) {
 	cfg, err := a.fleet()
 	if err != nil {
 		return nil, nil, err
 	}
 	patience, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()
-	nc, err := bus.Connect(patience, cfg, "sage", nats.Timeout(connectPatience/2))
+	nc, err := bus.Connect(patience, cfg, as, nats.Timeout(connectPatience/2))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/sagefleet/sagefleet/producer/retention"
+	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/settings"
 )
 
@@ -43,7 +44,7 @@ func (c gcCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	nc, js, err := a.connect(ctx)
+	nc, js, err := a.connectAs(ctx, bus.IdentityGC)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (c provisionCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	nc, js, err := a.connect(ctx)
+	nc, js, err := a.connectAs(ctx, bus.IdentityAdmin)
 	if err != nil {
 		return err
 	}

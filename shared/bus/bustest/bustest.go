@@ -52,9 +52,9 @@ func Config(ns *server.Server) bus.Config {
 }
 
 // Connect returns a JetStream context, having checked that the server is ours.
-func (s Server) Connect(t testing.TB, name string, opts ...nats.Option) jetstream.JetStream {
+func (s Server) Connect(t testing.TB, as bus.Identity, opts ...nats.Option) jetstream.JetStream {
 	t.Helper()
-	nc, err := bus.Connect(t.Context(), s.Config, name, opts...)
+	nc, err := bus.Connect(t.Context(), s.Config, as, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}

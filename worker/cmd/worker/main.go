@@ -77,7 +77,7 @@ func (serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("STORAGE_URL: %w", err)
 	}
-	nc, js, err := bus.Join(ctx, cfg.Fleet, "worker")
+	nc, js, err := bus.Join(ctx, cfg.Fleet, bus.IdentityWorker)
 	if err != nil {
 		return err
 	}

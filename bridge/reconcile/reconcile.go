@@ -20,6 +20,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/event"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/guard"
@@ -74,6 +75,7 @@ type Reconciler struct {
 	outcomes *outcome.Store
 	events   *event.Publisher
 	ending   *guard.Ending
+	ledger   *delegation.Ledger
 	host     string
 	cfg      Config
 
@@ -86,6 +88,7 @@ type memory struct {
 	revision uint64 // up to which the records were read
 	suspects suspects
 	round    time.Time // suspects looked at after that wait for the others
+	invoked  invocations
 	requests rotation
 	ends     rotation
 }
@@ -97,7 +100,7 @@ const leaseTTL = 15 * time.Second
 // starts nothing.
 func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fleet bus.Config, stateTTL time.Duration, host string, cfg Config) (*Reconciler, error) {
 	buckets := map[string]jetstream.KeyValue{}
-	for _, name := range []string{bus.BucketLocks, bus.BucketState, bus.BucketFleet} {
+	for _, name := range []string{bus.BucketLocks, bus.BucketState, bus.BucketFleet, bus.BucketDelegations} {
 		kv, err := js.KeyValue(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("open bucket %s: %w", name, err)
@@ -107,7 +110,7 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	states, events := state.New(js, buckets[bus.BucketState], stateTTL), event.New(js, bus.SubjectEvent)
 	r := &Reconciler{js: js, objects: objects, outcomes: outcome.New(objects), states: states, events: events,
 		lease: lock.New(js, buckets[bus.BucketFleet], leaseTTL, host), locks: lock.New(js, buckets[bus.BucketLocks], fleet.LockTTL(), host),
-		ending: guard.NewEnding(states, events, host), host: host, cfg: cfg}
+		ending: guard.NewEnding(states, events, host), ledger: delegation.New(js, buckets[bus.BucketDelegations], stateTTL), host: host, cfg: cfg}
 	r.Reset()
 	return r, nil
 }
@@ -117,7 +120,7 @@ func (r *Reconciler) Reset() {
 	r.requests.stop()
 	r.ends.stop()
 	held := func(ctx context.Context, k execution.Key) (bool, error) { return r.locks.Held(ctx, k.Path()) }
-	r.memory = memory{sweeper: queue.NewSweeper(r.js, r.cfg.Grace, held), suspects: suspects{},
+	r.memory = memory{sweeper: queue.NewSweeper(r.js, r.cfg.Grace, held), suspects: suspects{}, invoked: invocations{open: map[execution.Key]bool{}},
 		requests: rotation{grace: r.cfg.Grace}, ends: rotation{grace: r.cfg.Grace}}
 }
 
@@ -186,6 +189,7 @@ type Summary struct {
 	Requeued int // executions put back on the queue
 	Moved    int // messages that nobody would have been handed
 	Stranded int // executions without a message, an outcome or a request
+	Closed   int // delegations of which nobody wrote down the end
 }
 
 func (s Summary) log(ctx context.Context, took time.Duration, err error) {
@@ -193,11 +197,11 @@ func (s Summary) log(ctx context.Context, took time.Duration, err error) {
 	switch {
 	case err != nil:
 		event = zerolog.Ctx(ctx).Warn().Err(err)
-	case s.Repaired+s.Requeued+s.Moved+s.Stranded > 0:
+	case s.Repaired+s.Requeued+s.Moved+s.Stranded+s.Closed > 0:
 		event = zerolog.Ctx(ctx).Info()
 	}
 	event.Int("records", s.Records).Int("listed", s.Listed).Int("suspects", s.Suspects).Int("repaired", s.Repaired).
-		Int("requeued", s.Requeued).Int("moved", s.Moved).Int("stranded", s.Stranded).Dur("took", took).Msg("reconciled")
+		Int("requeued", s.Requeued).Int("moved", s.Moved).Int("stranded", s.Stranded).Int("closed", s.Closed).Dur("took", took).Msg("reconciled")
 }
 
 // Sweep looks at the next part of everything. What one part finds wrong does not
@@ -209,7 +213,7 @@ func (r *Reconciler) Sweep(ctx context.Context) (Summary, error) {
 	for _, subject := range moved {
 		zerolog.Ctx(ctx).Warn().Str("subject", subject).Msg("stranded message moved")
 	}
-	err = errors.Join(err, r.readRecords(ctx, &done), r.listRequests(ctx, &done), r.listOutcomes(ctx, &done), r.help(ctx, &done))
+	err = errors.Join(err, r.readRecords(ctx, &done), r.listRequests(ctx, &done), r.listOutcomes(ctx, &done), r.help(ctx, &done), r.closeDelegations(ctx, &done))
 	done.Suspects = len(r.suspects)
 	return done, err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/smithy-go"
@@ -31,9 +32,10 @@ const (
 
 // answer is what came of asking.
 type answer struct {
-	usage   *execution.Usage // nil when the bill isn't known
-	running bool             // the work may still be going on
-	err     error            // what to return when no outcome stands
+	usage     *execution.Usage // nil when the bill isn't known
+	requestID string           // empty when there was no answer
+	running   bool             // the work may still be going on
+	err       error            // what to return when no outcome stands
 }
 
 // classify reads the result of an Invoke. sent says whether any of the request
@@ -43,6 +45,7 @@ func (e *Executor) classify(out *lambda.InvokeOutput, err error, sent bool) answ
 		return e.classifyError(err, sent)
 	}
 	var a answer
+	a.requestID, _ = awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
 	if r, ok := parseReport(aws.ToString(out.LogResult)); ok {
 		a.usage = e.cfg.usage(r)
 	}

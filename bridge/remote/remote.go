@@ -42,15 +42,20 @@ type Executor struct {
 	client   Invoker
 	outcomes Outcomes
 	governor *governor.Governor
+	books    Books
 	cfg      Config
 }
 
 // New returns an Executor that invokes the function of cfg.
-func New(client Invoker, outcomes Outcomes, cfg Config) (*Executor, error) {
+func New(client Invoker, outcomes Outcomes, cfg Config, opts ...Option) (*Executor, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Executor{client: client, outcomes: outcomes, cfg: cfg, governor: governor.New(cfg.Concurrency, cfg.Governor)}, nil
+	e := &Executor{client: client, outcomes: outcomes, books: noBooks{}, cfg: cfg, governor: governor.New(cfg.Concurrency, cfg.Governor)}
+	for _, opt := range opts {
+		opt(e)
+	}
+	return e, nil
 }
 
 // Governor is what limits the invocations of e.
@@ -80,9 +85,14 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 	}
 	defer permit.Done()
 	expiry := time.Now().Add(e.cfg.Timeout + e.cfg.Margin)
+	end, err := e.books.Begin(ctx, a, expiry)
+	if err != nil {
+		return execution.Outcome{}, err
+	}
 	asked := e.invoke(ctx, payload, expiry)
 	if throttled, ok := errors.AsType[*types.TooManyRequestsException](asked.err); ok {
 		permit.Throttled(retryAfter(throttled))
+		end(ctx, asked.result(asked.err, expiry))
 		return execution.Outcome{}, asked.err
 	}
 	if asked.running {
@@ -92,6 +102,7 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 	if !asked.running {
 		tell(ctx, permit, err)
 	}
+	end(ctx, asked.result(err, expiry))
 	switch {
 	case err == nil:
 		o.Usage = asked.usage

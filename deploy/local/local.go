@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sagefleet/sagefleet/bridge"
+	"github.com/sagefleet/sagefleet/bridge/books"
 	"github.com/sagefleet/sagefleet/bridge/reconcile"
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/deploy/lambdalocal"
@@ -173,7 +174,11 @@ func (p *Platform) addBridge(ctx context.Context, group *errgroup.Group, cfg Con
 	if err != nil {
 		return err
 	}
-	lambda, err := remote.New(client, outcome.New(p.Objects), calls)
+	accounts, err := books.Open(ctx, p.JS, books.Unlimited{}, "bridge", calls, over.Guard.StateTTL)
+	if err != nil {
+		return err
+	}
+	lambda, err := remote.New(client, outcome.New(p.Objects), calls, remote.WithBooks(accounts))
 	if err != nil {
 		return err
 	}

@@ -72,10 +72,11 @@ func (l *Ledger) Save(ctx context.Context, e Entry, revision uint64) (uint64, er
 	return ack.Sequence, nil
 }
 
-// All yields every entry there is with its revision, in the order of the last changes.
-func (l *Ledger) All(ctx context.Context) iter.Seq2[Stored, error] {
+// Since yields every entry that was last changed after a revision, 0 for all there
+// are, with its own, in the order of the changes.
+func (l *Ledger) Since(ctx context.Context, revision uint64) iter.Seq2[Stored, error] {
 	return func(yield func(Stored, error) bool) {
-		w, err := l.kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+		w, err := l.kv.WatchAll(ctx, jetstream.IgnoreDeletes(), jetstream.ResumeFromRevision(revision+1))
 		if err != nil {
 			yield(Stored{}, fmt.Errorf("read delegations: %w", err))
 			return

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/bridge"
+	"github.com/sagefleet/sagefleet/bridge/books"
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/guard"
@@ -67,7 +68,11 @@ func run(ctx context.Context) error {
 	defer nc.Close()
 	host := guard.NewHost()
 	zerolog.Ctx(ctx).Info().Str("host", host).Str("storage", objects.URL()).Msg("bridge starts")
-	lambda, err := remote.New(client, outcome.New(objects), cfg.Remote)
+	accounts, err := books.Open(ctx, js, books.Unlimited{}, host, cfg.Remote, cfg.Bridge.Guard.StateTTL)
+	if err != nil {
+		return err
+	}
+	lambda, err := remote.New(client, outcome.New(objects), cfg.Remote, remote.WithBooks(accounts))
 	if err != nil {
 		return err
 	}

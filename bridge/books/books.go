@@ -1,0 +1,181 @@
+// Package books keeps the books of what a bridge hands to a Lambda: what it may cost
+// is reserved and an entry stands in the ledger before the Lambda is asked, and both
+// say afterwards what came of it.
+//
+// The order is what matters. Whoever finds an entry knows that a run may be going on;
+// whoever finds none knows that there is none. A run that nobody has heard the end of
+// stays charged with the most that it can cost.
+package books
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
+
+	"github.com/sagefleet/sagefleet/bridge/remote"
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/delegation"
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/failpoint"
+	"github.com/sagefleet/sagefleet/shared/fault"
+)
+
+// Codes of delegations that are not begun.
+const (
+	CodeDelegated fault.Code = "DELEGATED"   // another run may be going on
+	CodeLate      fault.Code = "BOOKS_SLOW"  // writing it down took so long that it is no longer true
+	CodeBooks     fault.Code = "BOOKS_ERROR" // it could not be written down
+)
+
+// Ledger keeps entries; see package delegation.
+type Ledger interface {
+	Load(context.Context, execution.Key) (delegation.Entry, uint64, error)
+	Save(context.Context, delegation.Entry, uint64) (uint64, error)
+}
+
+// Budget reserves what a run can cost; see package shares.
+type Budget interface {
+	// Reserve returns the name of a reservation for a run of k that can't be going on
+	// after expiry; an empty one where there is no limit.
+	Reserve(ctx context.Context, k execution.Key, expiry time.Time) (name string, err error)
+	// Settle says what the reserved run did cost, in USD.
+	Settle(ctx context.Context, name string, usd float64) error
+}
+
+// Books are those of one bridge. It is a [remote.Books].
+type Books struct {
+	ledger Ledger
+	budget Budget
+	form   delegation.Entry // what all entries have in common
+}
+
+// New returns the Books of the bridge on host, whose runs cost at most worst USD each.
+func New(ledger Ledger, budget Budget, host, function, mode string, worst float64) *Books {
+	return &Books{ledger: ledger, budget: budget,
+		form: delegation.Entry{Function: function, Bridge: host, Mode: mode, ReservedUSD: worst}}
+}
+
+// Open returns Books over the fleet's ledger, which keeps what is over for ttl.
+func Open(ctx context.Context, js jetstream.JetStream, budget Budget, host string, cfg remote.Config, ttl time.Duration) (*Books, error) {
+	kv, err := js.KeyValue(ctx, bus.BucketDelegations)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", bus.BucketDelegations, err)
+	}
+	return New(delegation.New(js, kv, ttl), budget, host, cfg.Function, delegation.ModeSync, cfg.MaxCost()), nil
+}
+
+// patience bounds each step, and with it how late a run may begin after it was
+// written down.
+const patience = 10 * time.Second
+
+// Begin reserves and writes down that a is about to be handed over. It returns a
+// *execution.BusyError when it must not be.
+func (b *Books) Begin(ctx context.Context, a execution.Attempt, expiry time.Time) (end func(context.Context, remote.Result), err error) {
+	now := time.Now()
+	work, cancel := context.WithDeadline(ctx, now.Add(patience))
+	defer cancel()
+	k := a.Request.Key()
+	reservation, err := b.budget.Reserve(work, k, expiry)
+	if err != nil {
+		return nil, err
+	}
+	failpoint.Hit(failpoint.Reserved)
+	e := b.form
+	e.Key, e.Token, e.Number, e.Class, e.State = k, a.Token, a.Number, a.Request.Class, delegation.Invoked
+	e.Reservation, e.Invoked, e.Updated, e.Expiry = reservation, now.UTC(), now.UTC(), expiry.UTC()
+	revision, err := b.enter(work, e)
+	if err == nil && time.Since(now) > patience {
+		// This process was stopped meanwhile, and others may have drawn conclusions.
+		err = busy(fault.New(CodeLate, "it took %v to write it down", time.Since(now)))
+		e.State, e.Updated = delegation.Refused, time.Now().UTC()
+		b.save(ctx, e, revision)
+	}
+	if err != nil {
+		b.settle(ctx, reservation, 0)
+		return nil, err
+	}
+	failpoint.Hit(failpoint.Entered)
+	return func(ctx context.Context, r remote.Result) { b.end(ctx, e, revision, r) }, nil
+}
+
+// enter writes e, in the place of one that is over.
+func (b *Books) enter(ctx context.Context, e delegation.Entry) (uint64, error) {
+	revision, err := uint64(0), error(delegation.ErrStale)
+	if e.Number == 1 { // there is none, as a rule: one round trip less
+		revision, err = b.ledger.Save(ctx, e, 0)
+	}
+	if !errors.Is(err, delegation.ErrStale) {
+		return revision, unwritten(err)
+	}
+	before, revision, err := b.ledger.Load(ctx, e.Key)
+	if err != nil {
+		return 0, unwritten(err)
+	}
+	if before.Live(time.Now()) {
+		return 0, busy(fault.New(CodeDelegated, "%s was handed over by %s, and may be running until %s", e.Key, before.Bridge, before.Expiry.Format(time.RFC3339)))
+	}
+	revision, err = b.ledger.Save(ctx, e, revision)
+	return revision, unwritten(err)
+}
+
+func unwritten(err error) error {
+	if err == nil {
+		return nil
+	}
+	return busy(fault.New(CodeBooks, "the delegation is not written down: %w", err))
+}
+
+func busy(err error) error { return &execution.BusyError{For: time.Second, Err: err} }
+
+// end writes down what came of the run. Without the ctx of the work, which may have
+// ended.
+func (b *Books) end(ctx context.Context, e delegation.Entry, revision uint64, r remote.Result) {
+	e.State, e.Billed, e.RequestID, e.Updated = r.State, r.Usage, r.RequestID, time.Now().UTC()
+	if r.Err != nil {
+		what := fault.Describe(r.Err)
+		e.Code, e.Reason = string(what.Code), what.Message
+	}
+	b.save(ctx, e, revision)
+	failpoint.Hit(failpoint.Closed)
+	switch {
+	case r.Usage != nil:
+		b.settle(ctx, e.Reservation, r.Usage.CostUSD)
+	case e.State == delegation.Refused:
+		b.settle(ctx, e.Reservation, 0)
+	case e.State.Over(): // it cost something, and nobody can say what
+		b.settle(ctx, e.Reservation, e.ReservedUSD)
+	}
+}
+
+// save writes an entry that others may have changed: then they know better.
+func (b *Books) save(ctx context.Context, e delegation.Entry, revision uint64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if _, err := b.ledger.Save(ctx, e, revision); err != nil && !errors.Is(err, delegation.ErrStale) {
+		zerolog.Ctx(ctx).Warn().Err(err).Str("state", string(e.State)).Msg("delegation left to the reconciler")
+	}
+}
+
+func (b *Books) settle(ctx context.Context, reservation string, usd float64) {
+	if reservation == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if err := b.budget.Settle(ctx, reservation, usd); err != nil {
+		zerolog.Ctx(ctx).Warn().Err(fmt.Errorf("settle %s: %w", reservation, err)).Msg("reservation stays charged for now")
+	}
+}
+
+// Unlimited is the Budget without a limit.
+type Unlimited struct{}
+
+// Reserve reserves nothing.
+func (Unlimited) Reserve(context.Context, execution.Key, time.Time) (string, error) { return "", nil }
+
+// Settle does nothing.
+func (Unlimited) Settle(context.Context, string, float64) error { return nil }

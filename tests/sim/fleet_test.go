@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sagefleet/sagefleet/bridge"
+	"github.com/sagefleet/sagefleet/bridge/books"
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
@@ -44,8 +45,13 @@ func worker(p *process) {
 // forwarder is `bridge`.
 func forwarder(p *process) {
 	objects := store{p}
-	lambda, err := remote.New(invoker{p}, outcome.New(objects), remote.Config{Function: "sage", Timeout: lambdaTimeout,
-		Margin: time.Second, Poll: 500 * time.Millisecond, Busy: 500 * time.Millisecond, Concurrency: 2, MemoryMB: 1024, Architecture: "arm64"})
+	calls := remote.Config{Function: "sage", Timeout: lambdaTimeout,
+		Margin: time.Second, Poll: 500 * time.Millisecond, Busy: 500 * time.Millisecond, Concurrency: 2, MemoryMB: 1024, Architecture: "arm64"}
+	accounts, err := books.Open(p.ctx, p.js(), books.Unlimited{}, p.name, calls, guardConfig.StateTTL)
+	if err != nil {
+		return
+	}
+	lambda, err := remote.New(invoker{p}, outcome.New(objects), calls, remote.WithBooks(accounts))
 	if err != nil {
 		panic(err) // the configuration above is wrong
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,23 +21,24 @@ import (
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
 	"github.com/sagefleet/sagefleet/tests/process"
-	"github.com/sagefleet/sagefleet/worker"
 )
 
 // apart is a rig whose servers are processes of their own, as in a real fleet.
 type apart struct {
 	rig
-	servers []*process.Process
+	url, location string
+	servers       []*process.Process
+	worked        *process.Process // the worker; nil is this process
 }
 
-// buildServer builds nats-server once.
-var buildServer = sync.OnceValue(func() error {
-	return process.Build(stores, "", "github.com/nats-io/nats-server/v2")
+// build builds the programs once.
+var build = sync.OnceValue(func() error {
+	return process.Build(stores, "", "github.com/nats-io/nats-server/v2", "./worker/cmd/worker")
 })
 
 func newApart(t testing.TB, durability bus.Durability, store string) apart {
 	t.Helper()
-	if err := buildServer(); err != nil {
+	if err := build(); err != nil {
 		t.Fatal(err)
 	}
 	dir := storeDir(t)
@@ -64,18 +66,21 @@ func newApart(t testing.TB, durability bus.Durability, store string) apart {
 		_, js := server.Connect(t, cfg)
 		return js
 	}
-	return apart{newRigOver(t, cfg, connect, location), servers}
+	return apart{rig: newRigOver(t, cfg, connect, location), url: server.URL, location: location, servers: servers}
 }
 
-// cpu is what this process, and what the servers had of the cores so far.
-func (a apart) cpu(t testing.TB) (own, servers time.Duration) {
+// cpu is what the worker, and what the servers had of the cores so far.
+func (a *apart) cpu(t testing.TB) (worked, servers time.Duration) {
 	t.Helper()
+	for _, s := range a.servers {
+		servers += s.CPU(t)
+	}
+	if a.worked != nil {
+		return a.worked.CPU(t), servers
+	}
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
 		t.Fatal(err)
-	}
-	for _, s := range a.servers {
-		servers += s.CPU(t)
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), servers
 }
@@ -99,39 +104,43 @@ func BenchmarkProtocol(b *testing.B) {
 			b.Run(fmt.Sprintf("durability=%s/store=%s/work=%s/slots=%d", c.durability, c.store, c.work, slots), func(b *testing.B) {
 				a := newApart(b, c.durability, c.store)
 				a.publishAll(b, a.requests(b, c.work, b.N))
-				own, servers := a.cpu(b)
+				worked, servers := a.cpu(b)
 				b.ResetTimer()
-				a.work(b, c.work, slots)
+				if a.work(b, c.work, slots); a.worked != nil {
+					worked = 0
+				}
 				a.drained(b)
 				b.StopTimer()
-				ownThen, serversThen := a.cpu(b)
+				workedThen, serversThen := a.cpu(b)
 				rate := float64(b.N) / b.Elapsed().Seconds()
 				top := ceiling(b, newApart(b, c.durability, "file").rig)
 				b.ReportMetric(0, "ns/op")
 				b.ReportMetric(rate, "executions/s")
 				b.ReportMetric(top, "ceiling/s")
-				b.ReportMetric(float64((ownThen-own).Microseconds())/float64(b.N), "worker-µs/op")
+				b.ReportMetric(float64((workedThen-worked).Microseconds())/float64(b.N), "worker-µs/op")
 				b.ReportMetric(float64((serversThen-servers).Microseconds())/float64(b.N), "servers-µs/op")
 			})
 		}
 	}
 }
 
-// work runs a worker with slots: of the fleet, or one that has nothing to do.
-func (a apart) work(t testing.TB, work string, slots int) {
+// work runs a worker with slots: the fleet's own program, or one in this process that
+// has nothing to do.
+func (a *apart) work(t testing.TB, work string, slots int) {
 	if work == "none" {
 		a.worker(t, "bench", slots, 0)
 		return
 	}
-	cfg, err := settings.Parse[worker.Config](map[string]string{"SLOTS": fmt.Sprint(slots), "SCRATCH_DIR": storeDir(t)})
-	if err != nil {
-		t.Fatal(err)
+	vars := maps.Clone(process.AWSVariables)
+	for name, value := range map[string]string{"NATS_URL": a.url, "STORAGE_URL": a.location, "SLOTS": fmt.Sprint(slots), "SCRATCH_DIR": storeDir(t)} {
+		vars[name] = value
 	}
-	w, err := worker.New(t.Context(), a.connect(t, "bench"), a.objects, a.cfg, "bench", cfg)
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"GOMAXPROCS", "GOGC"} { // to try what they change
+		if value := os.Getenv(name); value != "" {
+			vars[name] = value
+		}
 	}
-	a.until(t, w.Run)
+	a.worked = process.Start(t, filepath.Join(stores, "worker"), vars)
 }
 
 const (
@@ -141,7 +150,7 @@ const (
 )
 
 // requests are n executions; those with work check files of ten rows.
-func (a apart) requests(t testing.TB, work string, n int) []execution.Request {
+func (a *apart) requests(t testing.TB, work string, n int) []execution.Request {
 	t.Helper()
 	rs := make([]execution.Request, n)
 	for i := range rs {

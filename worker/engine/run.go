@@ -32,8 +32,12 @@ type Input struct {
 // a finding. The error is of the file or of the context: what is wrong with the
 // data is in the result. now is the moment that pd.Timestamp.now() stands for.
 func (p *Program) Run(ctx context.Context, inputs map[string]Input, now time.Time) (*Result, error) {
-	return p.run(ctx, inputs, now, runtime.GOMAXPROCS(0))
+	return p.run(ctx, inputs, now, cores)
 }
+
+// cores is how many rows can be checked at once: what GOMAXPROCS was when the process
+// started. A worker raises it for the sake of threads that wait for the disk.
+var cores = runtime.GOMAXPROCS(0)
 
 func (p *Program) run(ctx context.Context, inputs map[string]Input, now time.Time, workers int) (*Result, error) {
 	result := &Result{}

@@ -73,6 +73,7 @@ func (serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer tune(cfg.Worker.Slots.Fleet)()
 	objects, err := storage.Await(ctx, cfg.StorageURL)
 	if err != nil {
 		return fmt.Errorf("STORAGE_URL: %w", err)

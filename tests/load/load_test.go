@@ -66,7 +66,7 @@ func newRigWith(t testing.TB, change func(*bus.Config)) rig {
 	s := bustest.Run(t)
 	s.Config.AckWait = 30 * time.Second
 	change(&s.Config)
-	connect := func(t testing.TB, name string) jetstream.JetStream { return s.Connect(t, name) }
+	connect := func(t testing.TB, name string) jetstream.JetStream { return s.Connect(t, bus.Identity(name)) }
 	return newRigOver(t, s.Config, connect, "file://"+storeDir(t))
 }
 

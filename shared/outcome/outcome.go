@@ -245,12 +245,15 @@ func encode(o execution.Outcome, files []Data) ([]byte, error) {
 	if len(line) > maxManifest {
 		return nil, fault.New("OUTCOME_TOO_LARGE", "a manifest of %d bytes", len(line)).Expecting("at most %d", maxManifest).Permanent()
 	}
-	object := bytes.NewBuffer(line)
-	object.WriteByte('\n')
+	size := len(line) + 1
 	for _, f := range files {
-		object.Write(f.Bytes)
+		size += len(f.Bytes)
 	}
-	return object.Bytes(), nil
+	object := append(append(make([]byte, 0, size), line...), '\n')
+	for _, f := range files {
+		object = append(object, f.Bytes...)
+	}
+	return object, nil
 }
 
 // Open returns the bytes of one result file of o.

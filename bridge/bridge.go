@@ -114,7 +114,7 @@ func (b *Bridge) steer(ctx context.Context) error {
 		}
 		if d := b.policy.Decide(signals); d.MinPending != last.MinPending {
 			zerolog.Ctx(ctx).Info().Int("min_pending", d.MinPending).Str("reason", d.Reason).Msg("overflow threshold")
-			b.consumer.Tap(d.MinPending)
+			b.consumer.Tap(queue.Opening{MinPending: d.MinPending})
 			last = d
 		}
 		select {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
@@ -13,6 +14,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/guard"
+	"github.com/sagefleet/sagefleet/shared/heartbeat"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/queue"
 	"github.com/sagefleet/sagefleet/shared/storage"
@@ -40,6 +42,8 @@ func (c Config) Validate() error {
 type Worker struct {
 	consumer *queue.Consumer
 	guard    *guard.Guard
+	pulse    *pulse
+	beats    *heartbeat.Sender
 }
 
 // New returns a Worker called host over a provisioned server. It opens the
@@ -47,11 +51,17 @@ type Worker struct {
 func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fleet bus.Config, host string, cfg Config) (*Worker, error) {
 	work := executor.New(objects, NewProcessor(cfg.Engine, cfg.Executor.Scratch, cache.New(objects, cfg.Cache)), execution.OnWorker, host, cfg.Executor)
 	who := guard.Identity{Executor: execution.OnWorker, Host: host}
-	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), work, who, cfg.Guard)
+	p := newPulse(host)
+	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), p.timed(work), who, cfg.Guard)
 	if err != nil {
 		return nil, fmt.Errorf("open worker: %w", err)
 	}
-	return &Worker{consumer: queue.NewWorker(js, fleet.AckWait, cfg.Slots, cfg.Queue), guard: g}, nil
+	members, err := js.KeyValue(ctx, bus.BucketFleet)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", bus.BucketFleet, err)
+	}
+	return &Worker{consumer: queue.NewWorker(js, fleet.AckWait, cfg.Slots, cfg.Queue), guard: g,
+		pulse: p, beats: heartbeat.NewSender(js, members)}, nil
 }
 
 // NewProcessor returns the engine that cfg names. An external one works in
@@ -64,8 +74,16 @@ func NewProcessor(cfg processor.Config, scratch string, findings *cache.Cache) e
 	return processor.Native{Cache: findings}
 }
 
-// Run works until ctx ends and then drains.
+// Run works until ctx ends and then drains. The fleet hears from it until it is done.
 func (w *Worker) Run(ctx context.Context) error {
 	zerolog.Ctx(ctx).Info().Msg("worker takes executions")
+	living, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var beating sync.WaitGroup
+	beating.Go(func() {
+		beat := func() heartbeat.Beat { return w.pulse.beat(living, w.consumer.Usage(), ctx.Err() != nil) }
+		_ = w.beats.Run(living, beat, w.consumer.Changed()) // nil when living ends
+	})
+	defer beating.Wait()
+	defer stop()
 	return w.consumer.Run(ctx, w.guard)
 }

@@ -20,6 +20,7 @@ const (
 	StreamExecutions = "EXECUTIONS" // the work queue
 	StreamLater      = "LATER"      // delayed retries, and what they emit when due
 	StreamEvents     = "EVENTS"     // one CloudEvent per transition
+	StreamDecisions  = "DECISIONS"  // one CloudEvent per change of what a bridge takes
 	StreamDead       = "DEAD"       // dead letters
 	StreamAdvisories = "ADVISORIES" // what the server says about lost deliveries
 )
@@ -49,6 +50,8 @@ const (
 	prefixDue   = "sage.due."
 	prefixEvent = "sage.event."
 	prefixDead  = "sage.dead."
+
+	prefixDecision = "sage.decision."
 )
 
 // Filters for all subjects of a stream.
@@ -83,6 +86,16 @@ func SubjectDue(mailbox, id string) string { return prefixDue + mailbox + "." + 
 
 // SubjectEvent is where transitions of a kind are told.
 func SubjectEvent(mailbox, kind string) string { return prefixEvent + mailbox + "." + kind }
+
+// SubjectDecision is where the bridge on a host tells what it takes. Dots in the name
+// become dashes.
+func SubjectDecision(host string) string {
+	return prefixDecision + strings.NewReplacer(".", "-", " ", "-", "*", "-", ">", "-").Replace(host)
+}
+
+// SubjectKey is where a key of a bucket is written by hand: the client can't give what
+// it changes or deletes a time to live.
+func SubjectKey(bucket, key string) string { return "$KV." + bucket + "." + key }
 
 // EventMailbox reads the mailbox from the subject of an event.
 func EventMailbox(subject string) (mailbox string, ok bool) {

@@ -36,13 +36,15 @@ func (i Identity) Permissions(mailboxes ...string) Permissions {
 	case IdentityWorker:
 		p.Publish = join(look(), locksAndRecords(), settle(), requeue("a due retry"),
 			take(StreamExecutions, ConsumerFleet), take(StreamExecutions, ConsumerLocal), take(StreamLater, ConsumerDue),
-			read(StreamExecutions, prefixExec+">", "whose work waits, to serve every mailbox"))
+			read(StreamExecutions, prefixExec+">", "whose work waits, to serve every mailbox"),
+			[]Grant{{"$KV." + BucketFleet + ".worker.*", "its heartbeat"}})
 	case IdentityBridge:
 		p.Publish = join(look(), locksAndRecords(), settle(), requeue("accepted work that was lost"),
 			take(StreamExecutions, ConsumerFleet), readWork(), writeBucket(BucketDelegations, "what it hands to a Lambda"),
 			read(StreamDead, prefixDead+">", "whether a dead letter is there"),
 			remove(StreamExecutions, "what a sweep has moved"), remove(StreamLater, "what a sweep has moved"),
-			readBucket(BucketFleet, "the lease of the reconciler"), writeBucket(BucketFleet, "the lease of the reconciler"),
+			readBucket(BucketFleet, "the lease of the reconciler"), writeBucket(BucketFleet, "the lease of the reconciler, and its heartbeat"),
+			watchBucket(BucketFleet, "heartbeats"), []Grant{{prefixDecision + "*", "what it takes, and why"}},
 			scanBucket(BucketState, "records that did not change for long"))
 	case IdentityLambda:
 		p.Publish = join(look(), locksAndRecords(), []Grant{{prefixEvent + "*.*", "what happened"}})
@@ -52,6 +54,7 @@ func (i Identity) Permissions(mailboxes ...string) Permissions {
 			[]Grant{{prefixDead + "*.*.*", "that a letter was redriven"}, {prefixEvent + "*.*", "what the operator did"}},
 			remove(StreamDead, "an erasure"), remove(StreamEvents, "an erasure"),
 			watchBucket(BucketState, "to follow an execution, and to verify"), watchBucket(BucketDelegations, "to list them"),
+			watchBucket(BucketFleet, "who is there"),
 			scan(StreamEvents, "."+prefixEvent+"*.*", "an erasure"))
 	case IdentityConsole:
 		p.Account = AccountReaders

@@ -35,6 +35,7 @@ func subjects() (all []string) {
 			"sage.exec.ventas.e1.x", "sage.local.ventas.e1", "sage.local.compras.e1", "sage.local.pedidos.e1", "sage.local.ventas"},
 		bus.StreamLater:      {"sage.later.ventas.e1.1", "sage.due.ventas.e1"},
 		bus.StreamEvents:     {"sage.event.ventas.started"},
+		bus.StreamDecisions:  {"sage.decision.host-1"},
 		bus.StreamDead:       {"sage.dead.ventas.e1.1"},
 		bus.StreamAdvisories: {"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.EXECUTIONS.fleet"},
 	}
@@ -42,6 +43,7 @@ func subjects() (all []string) {
 	for _, b := range t.Buckets {
 		inside["KV_"+b.Bucket] = []string{"$KV." + b.Bucket + ".ventas.e1.1"}
 	}
+	inside["KV_"+bus.BucketFleet] = append(inside["KV_"+bus.BucketFleet], "$KV.sage_fleet.worker.host-1", "$KV.sage_fleet.bridge.host-1")
 	consumers := map[string]string{"EXECUTIONS.fleet": "sage.exec.>", "EXECUTIONS.local": "sage.local.>", "LATER.due": "sage.due.>"}
 	for stream, own := range inside {
 		all = append(all, own...)

@@ -96,6 +96,9 @@ func (c Config) Topology() Topology {
 	events := stream(StreamEvents, "What happened, one CloudEvent per transition", EventFilter)
 	events.MaxAge = c.EventsMaxAge
 
+	decisions := stream(StreamDecisions, "What bridges take, and why, one CloudEvent per change", prefixDecision+">")
+	decisions.MaxAge = c.EventsMaxAge
+
 	dead := stream(StreamDead, "Dead letters: the message as it came, and why", prefixDead+">")
 	dead.MaxMsgsPerSubject = 1
 
@@ -114,7 +117,7 @@ func (c Config) Topology() Topology {
 	fleet.PriorityGroups = []string{GroupFleet}
 
 	return Topology{
-		Streams: []jetstream.StreamConfig{executions, later, events, dead, advisories},
+		Streams: []jetstream.StreamConfig{executions, later, events, decisions, dead, advisories},
 		Consumers: map[string][]jetstream.ConsumerConfig{
 			StreamExecutions: {fleet, consumer(ConsumerLocal, prefixLocal+">", "Work that no Lambda can take")},
 			StreamLater:      {consumer(ConsumerDue, prefixDue+">", "Moves due retries back to the queue")},

@@ -32,6 +32,7 @@ type EventData struct {
 	Code     string   `json:"code,omitempty"`
 	Summary  *Summary `json:"summary,omitempty"`
 	Usage    *Usage   `json:"usage,omitempty"`
+	Why      *Why     `json:"why,omitempty"` // it was started here
 	// CachedFrom is the outcome's.
 	CachedFrom *CachedFrom `json:"cached_from,omitempty"`
 	Enqueued   time.Time   `json:"enqueued,omitzero"`
@@ -47,6 +48,8 @@ const (
 	EventDead      = "dead"
 	EventCancelled = "cancelled"
 	EventRedriven  = "redriven" // told of the generation that it opened
+
+	EventReturned = "returned" // a bridge put it back, to be executed by a worker or later
 
 	EventRepaired = "repaired" // the reconciler completed or requeued what a crash left
 	EventStranded = "stranded" // its message is gone, and nobody kept the request

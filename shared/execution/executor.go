@@ -43,6 +43,8 @@ type Attempt struct {
 	// Early says that the message is still on the queue and was not handed out: it
 	// will be when its turn comes. Only a first attempt may be made so.
 	Early bool
+	// Why is why it runs here.
+	Why *Why
 }
 
 // BusyError says that the request can't be executed right now for a reason that

@@ -53,6 +53,16 @@ type Config struct {
 	SHA256 string // hex; required with URI, so that a reference can't change its meaning
 }
 
+// Fingerprint names what the configuration says, in a few characters.
+func (c Config) Fingerprint() string {
+	const length = 12
+	if c.URI != "" {
+		return c.SHA256[:min(length, len(c.SHA256))]
+	}
+	sum := sha256.Sum256([]byte(c.Text))
+	return hex.EncodeToString(sum[:])[:length]
+}
+
 // Input is one file to process: at a URI, or a file of an earlier execution of
 // the same mailbox.
 type Input struct {

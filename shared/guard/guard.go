@@ -264,7 +264,7 @@ func (g *Guard) run(ctx context.Context, a *execution.Attempt, r state.Record, r
 	}
 	a.Enqueued, a.Number = r.Enqueued, r.Failures+1
 	now := time.Now().UTC()
-	r.State, r.RequestDigest, r.Token = execution.Running, digest, a.Token
+	r.State, r.RequestDigest, r.Token, r.Why = execution.Running, digest, a.Token, a.Why
 	r.Executor, r.Host, r.Started, r.Updated = g.who.Executor, g.who.Host, now, now
 	revision, err := g.states.Save(ctx, r, revision)
 	if err != nil {

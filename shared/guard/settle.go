@@ -125,6 +125,7 @@ func (g *Guard) tell(kind string, r state.Record, number int, usage *execution.U
 	told.Usage = usage
 	if r.State == execution.Running {
 		told.Code, told.Reason = "", "" // they are an earlier attempt's
+		told.Why = r.Why
 	}
 	return g.events.Publish(kind, execution.NewEvent(kind, g.who.Host, r.Updated, told))
 }

@@ -27,6 +27,9 @@ type Consumer struct {
 	room    room
 	fair    *fair
 	wheel   *wheel
+
+	used, usedLocal *usage
+	changed         chan struct{} // when slots became free or none is any more
 }
 
 // NewWorker returns a Consumer that takes whatever waits, as much as it has free
@@ -35,13 +38,30 @@ func NewWorker(js jetstream.JetStream, ackWait time.Duration, slots Slots, cfg C
 	if slots.Fleet <= 0 {
 		slots.Fleet = runtime.NumCPU()
 	}
-	return &Consumer{js: js, ackWait: ackWait, slots: slots, cfg: cfg, wheel: newWheel(), fair: newFair(js, slots.Mailbox)}
+	c := newConsumer(js, ackWait, slots, cfg)
+	c.fair = newFair(js, slots.Mailbox)
+	return c
 }
 
 // NewOverflow returns a Consumer that takes requests, at most slots at once, only
 // while at least as many wait as was last given to [Consumer.Tap]; until then, none.
 func NewOverflow(js jetstream.JetStream, ackWait time.Duration, slots int, cfg Config) *Consumer {
-	return &Consumer{js: js, ackWait: ackWait, slots: Slots{Fleet: slots}, cfg: cfg, wheel: newWheel(), tap: newTap()}
+	c := newConsumer(js, ackWait, Slots{Fleet: slots}, cfg)
+	c.tap = newTap()
+	return c
+}
+
+func newConsumer(js jetstream.JetStream, ackWait time.Duration, slots Slots, cfg Config) *Consumer {
+	c := &Consumer{js: js, ackWait: ackWait, slots: slots, cfg: cfg, wheel: newWheel(), changed: make(chan struct{}, 1)}
+	c.used, c.usedLocal = &usage{changed: c.change}, &usage{changed: c.change}
+	return c
+}
+
+func (c *Consumer) change() {
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
 }
 
 // Run consumes until ctx ends; then it stops taking at once, gives work in flight
@@ -60,14 +80,14 @@ func (c *Consumer) Run(ctx context.Context, next execution.Executor) error {
 	defer stopHeartbeats()
 
 	handle := func(msg jetstream.Msg) { c.handle(work, msg, next) }
-	fleet := pump{js: c.js, stream: bus.StreamExecutions, consumer: bus.ConsumerFleet, group: bus.GroupFleet, tap: c.tap,
+	fleet := pump{js: c.js, stream: bus.StreamExecutions, consumer: bus.ConsumerFleet, group: bus.GroupFleet, tap: c.tap, used: c.used,
 		room: c.room, fair: c.fair, ahead: func(e early) { c.handleEarly(work, e, next) }}
 	pumping.Go(func() { fleet.run(ctx, c.slots.Fleet, handle) })
 	if c.tap == nil {
 		pumping.Go(func() { c.fair.run(ctx) })
-		local := pump{js: c.js, stream: bus.StreamExecutions, consumer: bus.ConsumerLocal}
+		local := pump{js: c.js, stream: bus.StreamExecutions, consumer: bus.ConsumerLocal, used: c.usedLocal}
 		pumping.Go(func() { local.run(ctx, c.slots.Local, handle) })
-		due := pump{js: c.js, stream: bus.StreamLater, consumer: bus.ConsumerDue}
+		due := pump{js: c.js, stream: bus.StreamLater, consumer: bus.ConsumerDue, used: &usage{changed: func() {}}}
 		pumping.Go(func() { due.run(ctx, moverSlots, func(msg jetstream.Msg) { c.move(work, msg) }) })
 	}
 	pumping.Wait()
@@ -75,10 +95,6 @@ func (c *Consumer) Run(ctx context.Context, next execution.Executor) error {
 }
 
 var errDrained = errors.New("drain time is over")
-
-// Tap lets an overflow consumer take requests while at least n wait; 0 shuts it.
-// A pull that waits with another n ends within a quarter of a second.
-func (c *Consumer) Tap(n int) { c.tap.set(n) }
 
 // pump pulls exactly as many messages as it has free slots.
 //
@@ -89,18 +105,16 @@ func (c *Consumer) Tap(n int) { c.tap.set(n) }
 type pump struct {
 	js                      jetstream.JetStream
 	stream, consumer, group string
+	used                    *usage      // of its slots
 	tap                     *tap        // nil takes whatever waits
 	room                    room        // nil takes as much as there are slots
 	fair                    *fair       // nil takes it in the order it came
 	ahead                   func(early) // handles what fair takes before its turn
 }
 
-// A fetch waits this long for messages. It is also how late the end of the work,
-// or another threshold, may be noticed.
-const (
-	fetchWait    = time.Second
-	overflowWait = 250 * time.Millisecond
-)
+// A fetch waits this long for messages. It is also how late the end of the work may
+// be noticed.
+const fetchWait = time.Second
 
 // run hands messages to handle, at most slots at once, until ctx ends and every
 // handle has returned.
@@ -114,6 +128,7 @@ func (p pump) run(ctx context.Context, slots int, handle func(jetstream.Msg)) {
 	start := func(work func()) {
 		working.Go(func() {
 			defer func() { free <- struct{}{} }()
+			defer p.used.end()
 			work()
 		})
 	}
@@ -138,9 +153,10 @@ func (p pump) pull(ctx context.Context, free chan struct{}, handle func(jetstrea
 		return fmt.Errorf("consumer %s/%s: %w", p.stream, p.consumer, err)
 	}
 	for {
-		opts, err := p.options(ctx)
-		if err != nil {
-			return err
+		if p.tap != nil {
+			if err := p.tap.open(ctx); err != nil {
+				return err
+			}
 		}
 		n := takeAll(ctx, free)
 		if n == 0 {
@@ -152,18 +168,15 @@ func (p pump) pull(ctx context.Context, free chan struct{}, handle func(jetstrea
 		if n = p.divide(ctx, n, free, start); n == 0 {
 			continue
 		}
-		batch, err := consumer.Fetch(n, opts...)
-		if err == nil {
-			for msg := range batch.Messages() {
-				if ctx.Err() != nil {
-					_ = msg.Nak() // it came too late; another gets it at once
-					continue
-				}
-				n--
-				start(p.counted(msg, handle))
-			}
-			err = batch.Error()
+		p.used.ask(n)
+		fetch := p.fetch
+		if p.tap != nil {
+			fetch = p.pullOverflow
 		}
+		n, err := fetch(ctx, consumer, n, func(msg jetstream.Msg) {
+			p.used.begin(true)
+			start(p.counted(msg, handle))
+		})
 		if n > 0 && p.fair != nil {
 			p.fair.drained()
 		}
@@ -176,6 +189,27 @@ func (p pump) pull(ctx context.Context, free chan struct{}, handle func(jetstrea
 	}
 }
 
+// fetch takes at most n messages and returns how many of n there were not.
+func (p pump) fetch(ctx context.Context, consumer jetstream.Consumer, n int, start func(jetstream.Msg)) (left int, err error) {
+	opts := []jetstream.FetchOpt{jetstream.FetchMaxWait(fetchWait)}
+	if p.group != "" {
+		opts = append(opts, jetstream.FetchPriorityGroup(p.group))
+	}
+	batch, err := consumer.Fetch(n, opts...)
+	if err != nil {
+		return n, err
+	}
+	for msg := range batch.Messages() {
+		if ctx.Err() != nil {
+			_ = msg.Nak() // it came too late; another gets it at once
+			continue
+		}
+		n--
+		start(msg)
+	}
+	return n, batch.Error()
+}
+
 // divide starts what is to be executed before its turn in some of n slots, and
 // returns how many are for the queue. It gives back those that nobody may have,
 // and when that is all of them, waits for a change.
@@ -185,6 +219,7 @@ func (p pump) divide(ctx context.Context, n int, free chan struct{}, start func(
 	}
 	ahead, ordinary, changed := p.fair.allot(n)
 	for _, e := range ahead {
+		p.used.begin(false)
 		start(func() {
 			defer p.fair.ended(e.mailbox)
 			p.ahead(e)
@@ -192,6 +227,9 @@ func (p pump) divide(ctx context.Context, n int, free chan struct{}, start func(
 	}
 	for range n - len(ahead) - ordinary {
 		free <- struct{}{}
+	}
+	if ordinary == 0 {
+		p.used.ask(0)
 	}
 	if len(ahead)+ordinary == 0 {
 		select {
@@ -219,22 +257,6 @@ func (p pump) counted(msg jetstream.Msg, handle func(jetstream.Msg)) func() {
 	}
 }
 
-// options are those of the next fetch. It waits while the tap is shut.
-func (p pump) options(ctx context.Context) ([]jetstream.FetchOpt, error) {
-	opts := []jetstream.FetchOpt{jetstream.FetchMaxWait(fetchWait)}
-	if p.tap != nil {
-		n, err := p.tap.open(ctx)
-		if err != nil {
-			return nil, err
-		}
-		opts = []jetstream.FetchOpt{jetstream.FetchMaxWait(overflowWait), jetstream.FetchMinPending(int64(n))}
-	}
-	if p.group != "" {
-		opts = append(opts, jetstream.FetchPriorityGroup(p.group))
-	}
-	return opts, nil
-}
-
 // takeAll waits for a free slot and takes all that are free. It returns 0 when ctx
 // ends first.
 func takeAll(ctx context.Context, free chan struct{}) (n int) {
@@ -254,41 +276,4 @@ func takeAll(ctx context.Context, free chan struct{}) (n int) {
 			return n
 		}
 	}
-}
-
-// tap is how many messages must wait before an overflow consumer takes any.
-type tap struct {
-	mu      sync.Mutex
-	n       int
-	changed chan struct{}
-}
-
-func newTap() *tap { return &tap{changed: make(chan struct{})} }
-
-// open waits until the tap is not shut and returns its threshold.
-func (t *tap) open(ctx context.Context) (int, error) {
-	for {
-		t.mu.Lock()
-		n, changed := t.n, t.changed
-		t.mu.Unlock()
-		if n > 0 {
-			return n, nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		}
-	}
-}
-
-func (t *tap) set(n int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if n == t.n {
-		return
-	}
-	t.n = n
-	close(t.changed)
-	t.changed = make(chan struct{})
 }

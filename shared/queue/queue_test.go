@@ -193,7 +193,7 @@ func TestRetryOfLocalWorkStaysLocal(t *testing.T) {
 		t.Errorf("the bridge got %s", a.Request.ID)
 		return succeed(a)
 	})
-	bridge.Tap(1)
+	bridge.Tap(queue.Opening{MinPending: 1})
 	var calls atomic.Int32
 	run(t, queue.NewWorker(js, ackWait, slots, config), func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
 		if n := calls.Add(1); n < 3 {
@@ -423,44 +423,6 @@ func TestStopsTakingAtOnce(t *testing.T) {
 	if took := time.Since(began); took > fetch+fetch/2 {
 		t.Errorf("idle consumers took %v to stop, want at most a fetch of %v", took, fetch)
 	}
-}
-
-func TestOverflowTakesOnlyAboveTheTap(t *testing.T) {
-	t.Parallel()
-	js := bustest.Start(t)
-	var taken atomic.Int32
-	bridge := queue.NewOverflow(js, ackWait, 4, config)
-	run(t, bridge, func(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
-		taken.Add(1)
-		return succeed(a)
-	})
-	publish := func(from, to int) {
-		for i := from; i < to; i++ {
-			if err := queue.Publish(t.Context(), js, request(i)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	publish(0, 10)
-	time.Sleep(100 * time.Millisecond)
-	if n := taken.Load(); n != 0 {
-		t.Fatalf("%d taken with the tap shut", n)
-	}
-	bridge.Tap(4) // more than 3
-	eventually(t, "7 of 10 taken", func() bool { return taken.Load() == 7 })
-	time.Sleep(100 * time.Millisecond)
-	if b := backlog(t, js); b.Waiting != 3 {
-		t.Errorf("%d wait, want 3", b.Waiting)
-	}
-	bridge.Tap(0)
-	time.Sleep(500 * time.Millisecond) // the waiting pull ends
-	publish(10, 20)
-	time.Sleep(100 * time.Millisecond)
-	if n := taken.Load(); n != 7 {
-		t.Errorf("%d taken after the tap was shut", n)
-	}
-	bridge.Tap(1)
-	eventually(t, "everything taken", func() bool { return taken.Load() == 20 })
 }
 
 func TestPublishRefusesWhatTheServerWould(t *testing.T) {

@@ -21,7 +21,7 @@ func TestRoom(t *testing.T) {
 	let := make(chan struct{})
 	bridge := queue.NewOverflow(js, ackWait, 8, config)
 	bridge.Govern(func(taken int) int { return int(limit.Load()) - taken })
-	bridge.Tap(1)
+	bridge.Tap(queue.Opening{MinPending: 1})
 	run(t, bridge, func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
 		taken.Add(1)
 		select {

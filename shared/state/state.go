@@ -38,6 +38,7 @@ type Record struct {
 	Summary       *execution.Summary    `json:"summary,omitempty"`
 	Usage         *execution.Usage      `json:"usage,omitempty"`
 	CachedFrom    *execution.CachedFrom `json:"cached_from,omitempty"`
+	Why           *execution.Why        `json:"why,omitempty"` // its last attempt ran where it did
 	Enqueued      time.Time             `json:"enqueued,omitzero"`
 	Started       time.Time             `json:"started,omitzero"`
 	Updated       time.Time             `json:"updated"`

@@ -24,8 +24,8 @@ var (
 		{"execution"},
 		{"settings"},
 		{"secret"},
-		{"lock", "state", "delegation", "bus", "storage", "event", "spec"},
-		{"outcome", "intake"},
+		{"lock", "state", "delegation", "bus", "storage", "event", "spec", "machine"},
+		{"outcome", "intake", "heartbeat"},
 		{"guard", "queue"},
 		{"history"},
 	}
@@ -36,7 +36,7 @@ var (
 	// busNames are the streams and buckets. Each may be spelled where it is
 	// defined, and nowhere else.
 	busNames = []string{
-		bus.StreamExecutions, bus.StreamLater, bus.StreamEvents, bus.StreamDead, bus.StreamAdvisories,
+		bus.StreamExecutions, bus.StreamLater, bus.StreamEvents, bus.StreamDecisions, bus.StreamDead, bus.StreamAdvisories,
 		bus.BucketLocks, bus.BucketState, bus.BucketFleet, bus.BucketDelegations,
 	}
 

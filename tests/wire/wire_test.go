@@ -19,6 +19,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/heartbeat"
 	"github.com/sagefleet/sagefleet/shared/state"
 )
 
@@ -55,6 +56,12 @@ var messages = map[string]message{
 	"event-repaired":       as[execution.Event],
 	"event-cancelled":      as[execution.Event],
 	"event-redriven":       as[execution.Event],
+	"event-started":        as[execution.Event],
+	"event-returned":       as[execution.Event],
+	"decision":             as[execution.Decision],
+	"beat-worker":          as[heartbeat.Beat],
+	"beat-bridge":          as[heartbeat.Beat],
+	"record-delegated":     as[state.Record],
 	"record-retry":         as[state.Record],
 	"record-succeeded":     as[state.Record],
 	"record-cached":        as[state.Record],
@@ -131,6 +138,8 @@ func TestEventsAreMadeAsShown(t *testing.T) {
 		"event-retry":     execution.EventRetry,
 		"event-cancelled": execution.EventCancelled,
 		"event-redriven":  execution.EventRedriven,
+		"event-started":   execution.EventStarted,
+		"event-returned":  execution.EventReturned,
 	} {
 		v, err := as[execution.Event](read(t, name))
 		if err != nil {

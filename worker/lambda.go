@@ -2,14 +2,16 @@ package worker
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/caarlos0/env/v11"
-	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
@@ -26,8 +28,8 @@ import (
 // LambdaConfig is everything the Lambda can be told.
 type LambdaConfig struct {
 	StorageURL string `env:"STORAGE_URL,required"`
-	// Guarded connects to NATS, so that direct invocations are locked and
-	// recorded. Delegated work needs no NATS: the bridge holds its lock.
+	// Guarded connects to NATS, so that direct invocations are locked and recorded
+	// while it can be reached. Delegated work needs no NATS: the bridge holds its lock.
 	Guarded  bool `env:"LAMBDA_GUARDED" envDefault:"false"`
 	Fleet    bus.Config
 	Guard    guard.Config
@@ -51,26 +53,30 @@ func ServeLambda(ctx context.Context) error {
 		return fmt.Errorf("STORAGE_URL: %w", err)
 	}
 	host := os.Getenv("AWS_LAMBDA_LOG_STREAM_NAME")
+	cfg.Executor.Scratch = ownScratch(cfg.Executor.Scratch, host)
+	outcomes := outcome.New(objects)
 	work := executor.New(objects, NewProcessor(cfg.Engine, cfg.Executor.Scratch, cache.New(objects, cfg.Cache)), execution.OnLambda, host, cfg.Executor)
-	var opts []function.Option
+	opts := []function.Option{function.WithOutcomes(outcomes), function.WithScratch(cfg.Executor.Scratch)}
 	if cfg.Guarded {
-		nc, js, err := bus.Join(ctx, cfg.Fleet, bus.IdentityLambda)
+		d, err := connectDirect(ctx, cfg, outcomes, work, host)
 		if err != nil {
 			return err
 		}
-		defer nc.Close()
-		who := guard.Identity{Executor: execution.OnLambda, Host: host}
-		g, err := guard.Open(ctx, js, cfg.Fleet, outcome.New(objects), work, who, cfg.Guard)
-		if err != nil {
-			return err
-		}
-		opts = append(opts, function.WithGuard(g), function.WithThaw(func(idle time.Duration) {
-			// After a freeze the connection looks alive and is not.
-			if err := nc.ForceReconnect(); err != nil {
-				zerolog.Ctx(ctx).Warn().Err(err).Dur("idle", idle).Msg("reconnect after thaw")
-			}
-		}))
+		defer d.nc.Close()
+		_, _ = d.guard(ctx) // whoever is invoked first needn't wait; without NATS there is no need to, either
+		opts = append(opts, function.WithGuard(d), function.WithThaw(func(idle time.Duration) { d.thaw(ctx, idle) }))
 	}
 	lambda.StartWithOptions(function.New(work, opts...).Handle, lambda.WithContext(ctx))
 	return nil
+}
+
+// ownScratch is a folder that no other environment has, also where they share the one
+// given: everything in it is removed between invocations. A process that is started
+// again in the same environment has the same.
+func ownScratch(parent, environment string) string {
+	if parent == "" {
+		parent = os.TempDir()
+	}
+	sum := sha256.Sum256([]byte(environment))
+	return filepath.Join(parent, "sage-lambda-"+hex.EncodeToString(sum[:8]))
 }

@@ -8,6 +8,7 @@
 package books
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ func Open(ctx context.Context, js jetstream.JetStream, budget Budget, host strin
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", bus.BucketDelegations, err)
 	}
-	return New(delegation.New(js, kv, ttl), budget, host, cfg.Function, delegation.ModeSync, cfg.MaxCost()), nil
+	return New(delegation.New(js, kv, ttl), budget, host, cfg.Function, cmp.Or(cfg.Mode, delegation.ModeSync), cfg.MaxCost()), nil
 }
 
 // patience bounds each step, and with it how late a run may begin after it was

@@ -35,17 +35,24 @@ type answer struct {
 	usage     *execution.Usage // nil when the bill isn't known
 	requestID string           // empty when there was no answer
 	running   bool             // the work may still be going on
+	accepted  bool             // Lambda has taken an event, and will say no more of it
 	err       error            // what to return when no outcome stands
 }
 
-// classify reads the result of an Invoke. sent says whether any of the request
+// classify reads the result of an Invoke of that kind. sent says whether any of the request
 // left this machine.
-func (e *Executor) classify(out *lambda.InvokeOutput, err error, sent bool) answer {
+func (e *Executor) classify(out *lambda.InvokeOutput, err error, kind types.InvocationType, sent bool) answer {
 	if err != nil {
 		return e.classifyError(err, sent)
 	}
 	var a answer
 	a.requestID, _ = awsmiddleware.GetRequestIDMetadata(out.ResultMetadata)
+	if kind == types.InvocationTypeEvent {
+		a.running, a.accepted = true, true
+		a.err = fault.New(CodeUnknown, "the event left no outcome").
+			Expecting("an outcome within %v of the call", e.cfg.Longest()).Advise("look into the function's log")
+		return a
+	}
 	if r, ok := parseReport(aws.ToString(out.LogResult)); ok {
 		a.usage = e.cfg.usage(r)
 	}

@@ -18,13 +18,20 @@ type Config struct {
 	// signed with credentials that mean nothing.
 	Endpoint string `env:"LAMBDA_ENDPOINT"`
 	Region   string `env:"LAMBDA_REGION"` // where AWS's own settings don't say
+	// Mode is sync, where an invocation answers when the work is done, or event, where
+	// Lambda takes it at once and its end is found in storage. Nothing tells of an event
+	// that failed: it is tried again when it can't be running any more.
+	Mode string `env:"REMOTE_MODE" envDefault:"sync"`
+	// EventAge is the function's configured maximum age of events, 60s or more.
+	EventAge time.Duration `env:"LAMBDA_EVENT_AGE" envDefault:"1m"`
 
 	// Timeout is the function's configured timeout.
 	Timeout time.Duration `env:"LAMBDA_TIMEOUT" envDefault:"15m"`
 	// Margin is how much later than Timeout an invocation may still run: it has
 	// to arrive, and a cold start may take 10 s.
 	Margin time.Duration `env:"LAMBDA_MARGIN" envDefault:"20s"`
-	// Poll is how often OUTCOME is read after an answer was lost.
+	// Poll is how often OUTCOME is read at least while an answer is missing; at first it
+	// is more often.
 	Poll time.Duration `env:"LAMBDA_POLL" envDefault:"1s"`
 	// Busy is how long to leave an execution alone that the function found busy.
 	Busy time.Duration `env:"LAMBDA_BUSY" envDefault:"2s"`
@@ -47,11 +54,29 @@ const PriceDate = "2026-11"
 // USD per GB-second by architecture, as of PriceDate.
 var priceGBSecond = map[string]float64{"x86_64": 0.0000166667, "arm64": 0.0000133334}
 
+// The ways to invoke.
+const (
+	Sync  = "sync"
+	Event = "event"
+)
+
+// Longest is how long after the call an invocation may be running.
+func (c Config) Longest() time.Duration {
+	d := c.Timeout + c.Margin
+	if c.Mode == Event {
+		d += c.EventAge
+	}
+	return d
+}
+
 // Limits of Lambda.
 const (
-	maxTimeout  = 15 * time.Minute
-	minMemoryMB = 128
-	maxMemoryMB = 10_240
+	maxEventPayload = 1 << 20 // bytes
+	minEventAge     = time.Minute
+	maxEventAge     = 6 * time.Hour
+	maxTimeout      = 15 * time.Minute
+	minMemoryMB     = 128
+	maxMemoryMB     = 10_240
 )
 
 // Cost is the price in USD of one run billed for so long at so much memory.
@@ -77,6 +102,10 @@ func (c Config) Validate() error {
 		return refuse("LAMBDA_FUNCTION", "no function").Advise("name the function that executes what overflows")
 	case c.Timeout <= 0 || c.Timeout > maxTimeout:
 		return refuse("LAMBDA_TIMEOUT", "%v", c.Timeout).Expecting("the function's own timeout, at most %v", maxTimeout)
+	case c.Mode != "" && c.Mode != Sync && c.Mode != Event:
+		return refuse("REMOTE_MODE", "%q", c.Mode).Expecting("sync or event")
+	case c.Mode == Event && (c.EventAge < minEventAge || c.EventAge > maxEventAge):
+		return refuse("LAMBDA_EVENT_AGE", "%v", c.EventAge).Expecting("the function's own, %v to %v", minEventAge, maxEventAge)
 	case c.Margin < 0:
 		return refuse("LAMBDA_MARGIN", "%v", c.Margin).Expecting("0 or more")
 	case c.Poll <= 0:

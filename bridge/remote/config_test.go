@@ -20,14 +20,16 @@ func TestDefaults(t *testing.T) {
 	if err := cfg.Validate(); err != nil {
 		t.Error(err)
 	}
-	if cfg.Timeout+cfg.Margin != 920*time.Second {
-		t.Errorf("waits %v", cfg.Timeout+cfg.Margin)
+	if cfg.Longest() != 920*time.Second {
+		t.Errorf("waits %v", cfg.Longest())
 	}
 }
 
 func TestConfigIsRefused(t *testing.T) {
 	tests := map[string]func(*remote.Config){
 		"LAMBDA_FUNCTION":      func(c *remote.Config) { c.Function = "" },
+		"REMOTE_MODE":          func(c *remote.Config) { c.Mode = "batch" },
+		"LAMBDA_EVENT_AGE":     func(c *remote.Config) { c.Mode, c.EventAge = remote.Event, time.Second },
 		"LAMBDA_TIMEOUT":       func(c *remote.Config) { c.Timeout = time.Hour },
 		"LAMBDA_MARGIN":        func(c *remote.Config) { c.Margin = -1 },
 		"LAMBDA_POLL":          func(c *remote.Config) { c.Poll = 0 },

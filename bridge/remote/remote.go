@@ -67,15 +67,6 @@ func (e *Executor) Governor() *governor.Governor { return e.governor }
 // refused, and otherwise a fault that a retry may mend. A failure that was
 // billed is a *execution.BilledError around any of them.
 func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
-	payload, err := json.Marshal(execution.Invocation{
-		Request: a.Request,
-		Delegation: &execution.Delegation{
-			Token: a.Token, Number: a.Number, Deliveries: a.Deliveries, Enqueued: a.Enqueued,
-		},
-	})
-	if err != nil {
-		return execution.Outcome{}, fmt.Errorf("encode invocation: %w", err)
-	}
 	permit, err := e.governor.Begin(ctx, e.reachable)
 	if fault.CodeOf(err) == governor.CodeClosed {
 		return execution.Outcome{}, &execution.BusyError{Err: err} // for a worker, at once
@@ -84,23 +75,28 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 		return execution.Outcome{}, err
 	}
 	defer permit.Done()
-	expiry := time.Now().Add(e.cfg.Timeout + e.cfg.Margin)
+	expiry := time.Now().Add(e.cfg.Longest())
+	payload, kind, err := e.encode(a, expiry)
+	if err != nil {
+		return execution.Outcome{}, fmt.Errorf("encode invocation: %w", err)
+	}
 	end, err := e.books.Begin(ctx, a, expiry)
 	if err != nil {
 		return execution.Outcome{}, err
 	}
-	asked := e.invoke(ctx, payload, expiry)
+	asked := e.invoke(ctx, kind, payload, expiry)
 	if throttled, ok := errors.AsType[*types.TooManyRequestsException](asked.err); ok {
 		permit.Throttled(retryAfter(throttled))
 		end(ctx, asked.result(asked.err, expiry))
 		return execution.Outcome{}, asked.err
 	}
 	if asked.running {
-		tell(ctx, permit, asked.err)
+		e.tell(ctx, permit, asked)
 	}
 	o, err := e.settle(ctx, a.Request.Key(), asked, expiry)
 	if !asked.running {
-		tell(ctx, permit, err)
+		asked.err = err
+		e.tell(ctx, permit, asked)
 	}
 	end(ctx, asked.result(err, expiry))
 	switch {
@@ -114,11 +110,13 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 
 // tell says to the governor what came of an invocation. A payload that Lambda refuses
 // says nothing of Lambda, and neither does an answer that nobody waited for.
-func tell(ctx context.Context, permit *governor.Permit, err error) {
-	switch code := fault.CodeOf(err); {
+func (e *Executor) tell(ctx context.Context, permit *governor.Permit, asked answer) {
+	switch code := fault.CodeOf(asked.err); {
+	case asked.accepted:
+		permit.Succeeded()
 	case code == CodePayload || ctx.Err() != nil:
 	case code == CodeUnavailable || code == CodeUnknown || code == CodeFunction || code == CodeRefused || code == CodeNoOutcome:
-		permit.Failed(ctx, err)
+		permit.Failed(ctx, asked.err)
 	default:
 		permit.Succeeded()
 	}
@@ -133,33 +131,53 @@ func (e *Executor) reachable(ctx context.Context) error {
 	return err
 }
 
+// encode returns the payload of a and how to send it: as an event when that is asked
+// for and it is small enough.
+func (e *Executor) encode(a execution.Attempt, expiry time.Time) ([]byte, types.InvocationType, error) {
+	delegation := &execution.Delegation{Token: a.Token, Number: a.Number, Deliveries: a.Deliveries, Enqueued: a.Enqueued}
+	inv := execution.Invocation{Request: a.Request, Delegation: delegation}
+	if e.cfg.Mode == Event {
+		delegation.Event, delegation.Expires = true, expiry.UTC()
+		payload, err := json.Marshal(inv)
+		if err != nil || len(payload) <= maxEventPayload {
+			return payload, types.InvocationTypeEvent, err
+		}
+		delegation.Event, delegation.Expires = false, time.Time{}
+	}
+	payload, err := json.Marshal(inv)
+	return payload, types.InvocationTypeRequestResponse, err
+}
+
 // invoke asks once and waits for the answer until the invocation must have
 // ended.
-func (e *Executor) invoke(ctx context.Context, payload []byte, expiry time.Time) answer {
+func (e *Executor) invoke(ctx context.Context, kind types.InvocationType, payload []byte, expiry time.Time) answer {
 	ctx, cancel := context.WithDeadline(ctx, expiry)
 	defer cancel()
 	var sent atomic.Bool // the transport reports from goroutines of its own
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { sent.Store(true) },
 	})
+	in := &lambda.InvokeInput{FunctionName: &e.cfg.Function, InvocationType: kind, Payload: payload}
+	if kind == types.InvocationTypeRequestResponse {
+		in.LogType = types.LogTypeTail
+	}
 	failpoint.Hit(failpoint.Invoking)
-	out, err := e.client.Invoke(traced, &lambda.InvokeInput{
-		FunctionName:   &e.cfg.Function,
-		InvocationType: types.InvocationTypeRequestResponse,
-		LogType:        types.LogTypeTail,
-		Payload:        payload,
-	})
+	out, err := e.client.Invoke(traced, in)
 	failpoint.Hit(failpoint.Invoked)
-	return e.classify(out, err, sent.Load())
+	return e.classify(out, err, kind, sent.Load())
 }
+
+// firstPoll is the first wait for an outcome that isn't there; each is half as long
+// again as the one before.
+const firstPoll = 50 * time.Millisecond
 
 // settle returns the outcome that stands. While the work may be running it waits
 // for one.
 func (e *Executor) settle(ctx context.Context, k execution.Key, asked answer, expiry time.Time) (execution.Outcome, error) {
-	if asked.running {
+	if asked.running && !asked.accepted {
 		zerolog.Ctx(ctx).Warn().Err(asked.err).Time("until", expiry).Msg("answer lost, waiting for the outcome")
 	}
-	for {
+	for wait := firstPoll; ; wait = min(wait+wait/2, e.cfg.Poll) {
 		o, err := e.read(ctx, k)
 		if err == nil {
 			return o, nil
@@ -176,7 +194,7 @@ func (e *Executor) settle(ctx context.Context, k execution.Key, asked answer, ex
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(min(e.cfg.Poll, time.Until(expiry))):
+		case <-time.After(min(wait, e.cfg.Poll, time.Until(expiry))):
 		}
 	}
 }

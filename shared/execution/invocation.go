@@ -17,6 +17,10 @@ type Delegation struct {
 	Number     int       `json:"number"`
 	Deliveries int       `json:"deliveries,omitempty"`
 	Enqueued   time.Time `json:"enqueued,omitzero"`
+	// Event says that nobody reads the reply, and that Lambda may deliver this more
+	// than once. It must not begin after Expires: then another attempt may be under way.
+	Event   bool      `json:"event,omitempty"`
+	Expires time.Time `json:"expires,omitzero"`
 }
 
 // Reply is what the Lambda answers, in the founding document's form.

@@ -43,6 +43,7 @@ var messages = map[string]message{
 	"request-full":         as[execution.Request],
 	"request-reference":    as[execution.Request],
 	"invocation-delegated": as[execution.Invocation],
+	"invocation-event":     as[execution.Invocation],
 	"reply-succeeded":      as[execution.Reply],
 	"reply-busy":           as[execution.Reply],
 	"outcome-succeeded":    as[execution.Outcome],
@@ -123,11 +124,13 @@ func instance(t *testing.T, data []byte) any {
 }
 
 func TestInvocationIsAccepted(t *testing.T) {
-	inv, err := execution.DecodeInvocation(read(t, "invocation-delegated"), "direct")
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"invocation-delegated", "invocation-event"} {
+		inv, err := execution.DecodeInvocation(read(t, name), "direct")
+		if err != nil {
+			t.Fatal(err)
+		}
+		compare(t, name, inv)
 	}
-	compare(t, "invocation-delegated", inv)
 }
 
 // The id of an event is how a repeated publish is recognised, also by a version

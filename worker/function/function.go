@@ -47,8 +47,12 @@ type Handler struct {
 	margin  time.Duration
 	onThaw  func(idle time.Duration)
 
-	mu   sync.Mutex
-	last time.Time // when the environment was last known to run
+	outcomes Outcomes
+	scratch  string
+
+	mu     sync.Mutex
+	last   time.Time // when the environment was last known to run
+	active int       // invocations
 }
 
 // Option changes a Handler.
@@ -86,7 +90,7 @@ func New(work execution.Executor, opts ...Option) *Handler {
 // Handle executes one invocation. Its error is always nil: every end that it
 // lives to tell is a Reply.
 func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (execution.Reply, error) {
-	h.enter()
+	h.enter(ctx)
 	defer h.leave()
 
 	inv, err := execution.DecodeInvocation(payload, h.mailbox)
@@ -98,6 +102,9 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (executio
 	defer cancel()
 	if ctx.Err() != nil {
 		return failed(context.Cause(ctx)), nil
+	}
+	if reply, ended := h.answered(ctx, inv); ended {
+		return reply, nil
 	}
 	next, attempt := h.route(inv)
 	outcome, err := next.Execute(ctx, attempt)
@@ -144,18 +151,24 @@ func blame(ctx context.Context, err error) error {
 	return err
 }
 
-func (h *Handler) enter() {
+func (h *Handler) enter(ctx context.Context) {
 	h.mu.Lock()
 	idle := wallClock().Sub(h.last)
+	h.active++
+	alone := h.active == 1
 	h.mu.Unlock()
-	if idle > thawThreshold {
+	if idle > thawThreshold && alone {
 		h.onThaw(idle)
+	}
+	if alone {
+		h.sweep(ctx)
 	}
 }
 
 func (h *Handler) leave() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.active--
 	h.last = wallClock()
 }
 

@@ -15,9 +15,12 @@ type Config struct {
 	Function string   // name; "sage"
 	Command  []string // argv of the bootstrap; required
 	// Env is the function's environment, KEY=value. Nothing is inherited from
-	// this process; the variables of Lambda are added.
+	// this process; the variables of Lambda are added, and TMPDIR when it isn't
+	// here: each environment has a folder of its own for temporary files.
 	Env []string
 	Dir string // working directory of the processes; this process's when empty
+	// Listen is the address of the service; a free port of the loopback interface.
+	Listen string
 
 	MemoryMB    int           // configured memory, for the report and the bill; 1024
 	Timeout     time.Duration // of one invocation; 15 minutes
@@ -40,8 +43,9 @@ type Events struct {
 	// RetryDelay is the wait before the first retry; the second waits twice as
 	// long. 1 minute.
 	RetryDelay time.Duration
-	// OnFailure receives what was given up. Calls may overlap.
-	OnFailure func(FailedEvent)
+	// OnFailure receives what was given up; see [ToFolder]. Calls may overlap. Its errors
+	// are counted.
+	OnFailure func(FailedEvent) error
 }
 
 const (
@@ -53,6 +57,7 @@ const (
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.Function, "sage")
+	setDefault(&c.Listen, "127.0.0.1:0")
 	setDefault(&c.MemoryMB, 1024)
 	setDefault(&c.Timeout, 15*time.Minute)
 	setDefault(&c.InitTimeout, 10*time.Second)
@@ -65,7 +70,7 @@ func (c Config) withDefaults() Config {
 		c.Events.MaximumRetryAttempts = new(defaultRetries)
 	}
 	if c.Events.OnFailure == nil {
-		c.Events.OnFailure = func(FailedEvent) {}
+		c.Events.OnFailure = func(FailedEvent) error { return nil }
 	}
 	if c.Logs == nil {
 		c.Logs = io.Discard

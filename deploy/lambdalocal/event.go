@@ -109,5 +109,7 @@ func (s *Service) drop(inv invocation, condition string, invoked int, last resul
 			failed.ResponsePayload = encode(string(last.payload))
 		}
 	}
-	s.cfg.Events.OnFailure(failed)
+	if err := s.cfg.Events.OnFailure(failed); err != nil {
+		s.count(func(stats *Stats) { stats.Undelivered++ })
+	}
 }

@@ -2,6 +2,8 @@ package lambdalocal_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -52,7 +54,7 @@ func TestEventIsGivenUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			failures := make(chan lambdalocal.FailedEvent, 2)
-			tt.events.OnFailure = func(f lambdalocal.FailedEvent) { failures <- f }
+			tt.events.OnFailure = func(f lambdalocal.FailedEvent) error { failures <- f; return nil }
 			service, client := start(t, lambdalocal.Config{Events: tt.events})
 			send(t, client, order{Do: "fail", Text: "no such column"})
 
@@ -72,6 +74,42 @@ func TestEventIsGivenUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFailedEventIsKept where an S3 destination would have it.
+func TestFailedEventIsKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	service, client := start(t, lambdalocal.Config{Events: lambdalocal.Events{
+		MaximumRetryAttempts: new(0), OnFailure: lambdalocal.ToFolder(dir, "sage"),
+	}})
+	send(t, client, order{Do: "fail", Text: "no such column"})
+	var files []string
+	eventually(t, "it is kept", func() bool {
+		files, _ = filepath.Glob(filepath.Join(dir, "aws/lambda/async/sage/*/*/*/*"))
+		return len(files) == 1
+	})
+	var kept lambdalocal.FailedEvent
+	eventually(t, "it is complete", func() bool {
+		data, err := os.ReadFile(files[0])
+		return err == nil && json.Unmarshal(data, &kept) == nil
+	})
+	if kept.RequestContext.Condition != lambdalocal.RetriesExhausted || !strings.Contains(string(kept.RequestPayload), "no such column") {
+		t.Errorf("%+v", kept)
+	}
+	if stats := service.Stats(); stats.Undelivered != 0 || stats.Dropped != 1 {
+		t.Errorf("%+v", stats)
+	}
+}
+
+// TestDestinationFails: that is counted.
+func TestDestinationFails(t *testing.T) {
+	t.Parallel()
+	service, client := start(t, lambdalocal.Config{Events: lambdalocal.Events{
+		MaximumRetryAttempts: new(0), OnFailure: lambdalocal.ToFolder("/dev/null", "sage"),
+	}})
+	send(t, client, order{Do: "fail"})
+	eventually(t, "it is counted", func() bool { return service.Stats().Undelivered == 1 })
 }
 
 // TestEventWaitsForCapacity: a throttled event charges no retry.

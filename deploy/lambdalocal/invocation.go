@@ -44,11 +44,12 @@ func timedOut(what string, limit time.Duration) result {
 	return functionError("Sandbox.Timedout", "%s timed out after %.2f seconds", what, limit.Seconds())
 }
 
-// encode marshals a value that can't fail to marshal.
+// encode marshals what consists of strings and numbers. Should that fail all the same,
+// an error stands in its place.
 func encode(v any) []byte {
 	data, err := json.Marshal(v)
 	if err != nil {
-		panic("lambdalocal: " + err.Error()) // only structures of strings and numbers come here
+		return []byte(`{"errorType":"Runtime.Encoding","errorMessage":"the answer can't be encoded"}`)
 	}
 	return data
 }

@@ -41,15 +41,16 @@ type Service struct {
 
 // Stats counts what happened since the service began to listen.
 type Stats struct {
-	Invocations   int64 // that ran, each attempt of an event included
-	Errors        int64 // invocations that ended with X-Amz-Function-Error
-	Throttles     int64 // answered 429, or an event put back for lack of capacity
-	ColdStarts    int64 // environments started
-	BilledMillis  int64 // over all invocations, initialisation included
-	Dropped       int64 // events given up
-	Concurrent    int   // invocations running now
-	MaxConcurrent int   // most invocations that ever ran at once
-	Environments  int   // processes alive now
+	Invocations   int64 `json:"invocations"`    // that ran, each attempt of an event included
+	Errors        int64 `json:"errors"`         // invocations that ended with X-Amz-Function-Error
+	Throttles     int64 `json:"throttles"`      // answered 429, or an event put back for lack of capacity
+	ColdStarts    int64 `json:"cold_starts"`    // environments started
+	BilledMillis  int64 `json:"billed_ms"`      // over all invocations, initialisation included
+	Dropped       int64 `json:"dropped"`        // events given up
+	Undelivered   int64 `json:"undelivered"`    // of them, those that OnFailure had an error for
+	Concurrent    int   `json:"concurrent"`     // invocations running now
+	MaxConcurrent int   `json:"max_concurrent"` // most invocations that ever ran at once
+	Environments  int   `json:"environments"`   // processes alive now
 }
 
 type startRequest struct {
@@ -57,14 +58,14 @@ type startRequest struct {
 	err chan error
 }
 
-// Listen checks cfg and opens a port on the loopback interface. Nothing is
-// answered, and the port stays open, until Run.
+// Listen checks cfg and opens a port. Nothing is answered, and the port stays open,
+// until Run.
 func Listen(cfg Config) (*Service, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("local lambda: %w", err)
 	}

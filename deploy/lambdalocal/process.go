@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +27,9 @@ type process struct {
 	exited chan struct{} // closed after the process ended and its output was read
 	onExit func()        // called just before
 
+	ownTemp bool   // it gets a folder for temporary files
+	temp    string // that folder
+
 	wantsGrace atomic.Bool // SIGTERM before SIGKILL
 
 	mu     sync.Mutex
@@ -39,11 +44,19 @@ func newProcess(cfg Config, variables []string, logs io.Writer, onExit func()) *
 	return &process{
 		cmd: cmd, output: &output{forward: logs, buf: make([]byte, maxTail)},
 		exited: make(chan struct{}), onExit: onExit,
+		ownTemp: !slices.ContainsFunc(cfg.Env, func(v string) bool { return strings.HasPrefix(v, "TMPDIR=") }),
 	}
 }
 
 // start starts the process. Its end is awaited in the background.
 func (p *process) start() error {
+	if p.ownTemp {
+		var err error
+		if p.temp, err = os.MkdirTemp("", "lambda-"); err != nil {
+			return err
+		}
+		p.cmd.Env = append(p.cmd.Env, "TMPDIR="+p.temp)
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
@@ -71,6 +84,7 @@ func (p *process) wait() {
 	_ = p.output.pipe.SetReadDeadline(time.Now().Add(outputGrace))
 	reading.Wait()
 	_ = p.output.pipe.Close()
+	p.removeTemp()
 	p.onExit()
 	close(p.exited)
 }
@@ -112,7 +126,16 @@ func (p *process) hasExited() bool {
 }
 
 // abandon says that the process could not be started.
-func (p *process) abandon() { close(p.exited) }
+func (p *process) abandon() {
+	p.removeTemp()
+	close(p.exited)
+}
+
+func (p *process) removeTemp() {
+	if p.temp != "" {
+		_ = os.RemoveAll(p.temp) // what can't be removed is the system's to clean
+	}
+}
 
 // peakMemory is the most memory the process used, in bytes, or 0 when that is
 // not known.

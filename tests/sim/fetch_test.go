@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -67,14 +68,24 @@ func (h *consumerHandle) Fetch(n int, opts ...jetstream.FetchOpt) (jetstream.Mes
 	if err != nil {
 		return nil, err
 	}
-	p, w := h.client.p, h.client.p.w
-	wait := 30 * time.Second
+	wait := pullWait
 	if d := field(o, "Expires"); d > 0 {
 		wait = time.Duration(d)
 	}
+	b, _, err := h.pull(n, field(o, "MinPending"), wait)
+	return b, err
+}
+
+// pullWait is how long a pull lasts that says nothing else.
+const pullWait = 30 * time.Second
+
+// pull asks the server for n messages. The request is the server's.
+func (h *consumerHandle) pull(n int, minPending int64, wait time.Duration) (*batch, *pull, error) {
+	p, w := h.client.p, h.client.p.w
 	b := &batch{msgs: make(chan jetstream.Msg, n), left: n}
-	err = p.send("nats", "fetch", h.server.cfg.Name, func() {
-		request := &pull{p: p, left: n, minPending: field(o, "MinPending"), expires: time.Now().Add(wait)}
+	request := &pull{p: p, left: n, minPending: minPending}
+	err := p.send("nats", "fetch", h.server.cfg.Name, func() {
+		request.expires = time.Now().Add(wait)
 		request.deliver = func(m *stored, try int) { h.deliver(b, m, try) }
 		h.server.waiting = append(h.server.waiting, request)
 		h.server.serve()
@@ -87,8 +98,59 @@ func (h *consumerHandle) Fetch(n int, opts ...jetstream.FetchOpt) (jetstream.Mes
 		defer w.mu.Unlock()
 		b.end()
 	})
-	return b, err
+	return b, request, err
 }
+
+// iterator is one pull that can be withdrawn. The client's own asks again when its
+// time is over; here it ends, and the fleet asks again.
+type iterator struct {
+	h       *consumerHandle
+	b       *batch
+	request *pull
+	once    sync.Once
+}
+
+func (h *consumerHandle) Messages(opts ...jetstream.PullMessagesOpt) (jetstream.MessagesContext, error) {
+	var n int
+	var minPending int64
+	for _, opt := range opts {
+		switch opt := opt.(type) {
+		case jetstream.PullMaxMessages:
+			n = int(opt)
+		case jetstream.PullMinPending:
+			minPending = int64(opt)
+		}
+	}
+	b, request, err := h.pull(n, minPending, pullWait)
+	return &iterator{h: h, b: b, request: request}, err
+}
+
+func (i *iterator) Next(...jetstream.NextOpt) (jetstream.Msg, error) {
+	m, ok := <-i.b.msgs
+	if !ok {
+		return nil, jetstream.ErrMsgIteratorClosed
+	}
+	return m, nil
+}
+
+// Drain withdraws the request. What is on its way arrives if it is quick; what is
+// not was delivered to nobody.
+func (i *iterator) Drain() {
+	i.once.Do(func() {
+		p, w, name := i.h.client.p, i.h.client.p.w, i.h.server.cfg.Name
+		_ = p.send("nats", "withdraw", name, func() { i.request.left = 0 })
+		after := between(w.plan.number("withdrawn", p.name, name, fmt.Sprint(w.now())), time.Millisecond, 3*time.Millisecond)
+		w.running.Go(func() {
+			_ = p.sleep(context.Background(), after)
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			i.b.end()
+		})
+	})
+}
+
+// Stop is called after the end, or when nothing is wanted any more.
+func (i *iterator) Stop() { i.Drain() }
 
 // deliver sends a message on its way to the client. It may be lost, late, or come
 // twice. The world's mu is held.

@@ -1,0 +1,119 @@
+variable "name" {
+  description = "Name of the fleet; an alarm is called `<name>-<what is wrong>`."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,19}$", var.name))
+    error_message = "name: expected 2 to 20 lower-case letters, digits and hyphens, beginning with a letter."
+  }
+}
+
+variable "account_id" {
+  description = "AWS account, 12 digits."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id: expected 12 digits."
+  }
+}
+
+variable "function_name" {
+  description = "Name of the Lambda function."
+  type        = string
+}
+
+variable "reserved_concurrency" {
+  description = "The function's reserved concurrency: above 90 % of it there is an alarm."
+  type        = number
+
+  validation {
+    condition     = var.reserved_concurrency >= 1
+    error_message = "reserved_concurrency: expected 1 or more."
+  }
+}
+
+variable "failed_queue" {
+  description = "Name of the queue with failed asynchronous invocations."
+  type        = string
+}
+
+variable "memory_mb" {
+  description = "The function's memory, for the daily cost."
+  type        = number
+}
+
+variable "prices" {
+  description = "USD per GB-second and per invocation, for the daily cost. The default is arm64's list price of November 2026."
+  type        = object({ gb_second = number, request = number })
+  default     = { gb_second = 0.0000133334, request = 0.0000002 }
+
+  validation {
+    condition     = var.prices.gb_second > 0 && var.prices.gb_second < 1 && var.prices.request >= 0 && var.prices.request < 1
+    error_message = "prices: expected USD per GB-second and per single request."
+  }
+}
+
+variable "metrics" {
+  description = "Where the fleet's own metrics arrive in CloudWatch: namespace, dimensions, and the name of each. Something must bring them there, such as the CloudWatch agent scraping the bridge; while nothing does, the alarm on the backlog says so."
+  type = object({
+    namespace    = string
+    dimensions   = map(string)
+    backlog_age  = string # seconds that the oldest waiting execution has waited
+    dead_letters = string # dead letters that were not redriven
+    budget_used  = string # percent of the budget in force
+    local        = string # executions ended by workers
+    delegated    = string # executions ended by Lambda
+    failed       = string # executions that ended DEAD
+    run_seconds  = string # how long executions ran
+  })
+  default = {
+    namespace    = "SageFleet"
+    dimensions   = {}
+    backlog_age  = "sage_backlog_age_seconds"
+    dead_letters = "sage_dead_letters"
+    budget_used  = "sage_budget_used_percent"
+    local        = "sage_executions_worker"
+    delegated    = "sage_executions_lambda"
+    failed       = "sage_executions_dead"
+    run_seconds  = "sage_execution_run_seconds"
+  }
+}
+
+variable "backlog_age_seconds" {
+  description = "How old the oldest waiting execution may get before there is an alarm."
+  type        = number
+  default     = 600
+
+  validation {
+    condition     = var.backlog_age_seconds >= 1
+    error_message = "backlog_age_seconds: expected 1 or more."
+  }
+}
+
+variable "monthly_budget_usd" {
+  description = "What Lambda may cost in a month, by AWS's own bill, hours late; 0 watches none. The fleet's own budget is the bridge's to keep."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.monthly_budget_usd >= 0
+    error_message = "monthly_budget_usd: expected 0 or more."
+  }
+}
+
+variable "emails" {
+  description = "Who is told of alarms. Each address gets a message to confirm first."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for email in var.emails : can(regex("^[^@ ]+@[^@ ]+[.][^@ ]+$", email))])
+    error_message = "emails: expected addresses such as operaciones@example.org."
+  }
+}
+
+variable "key_arn" {
+  description = "ARN of the KMS key of the topic; its policy must let `cloudwatch` and `budgets` use it."
+  type        = string
+}

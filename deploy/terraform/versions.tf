@@ -1,0 +1,11 @@
+# This folder makes nothing itself; it is where `terraform test` runs.
+terraform {
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "5.100.0"
+    }
+  }
+}

@@ -132,6 +132,27 @@ func TestCSV(t *testing.T) {
 	}
 }
 
+// The beginning of a file is read in two pieces when it is long. Where the first ends,
+// there may be half a character, half a line end or the end of the file.
+func TestCSVReadsOnWhereItsFirstLookEnded(t *testing.T) {
+	t.Parallel()
+	for size := 4<<10 - 4; size <= 4<<10+4; size++ {
+		for _, end := range []string{"", "ñ", "\r\n", "ñ\r\nb\r\n", "\n\"ñ,\n\"\n"} {
+			filler := strings.Repeat("x", size-len("a\n"))
+			text := "a\n" + filler + end
+			want, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, rows, ragged, err := readAll(t, text, reader.Dialect{Header: true}, reader.DefaultLimits().Block)
+			if err != nil || ragged != 0 || len(first) != 1 {
+				t.Fatalf("%d bytes and %q: columns %q, %d ragged, %v", size, end, first, ragged, err)
+			}
+			compare(t, want[1:], rows)
+		}
+	}
+}
+
 func TestCSVRefuses(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

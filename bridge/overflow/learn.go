@@ -1,7 +1,6 @@
 package overflow
 
 import (
-	"math"
 	"time"
 )
 
@@ -30,36 +29,34 @@ func (m Mean) Value() time.Duration {
 	return seconds(m.Seconds)
 }
 
-// Quantile learns what 95 % of the values stay under. Each value above moves it
-// up by 0.02·0.95 of itself, each below down by 0.02·0.05: it stays where one in
-// twenty is above. (Robbins and Monro's approximation, of the logarithm, so that
-// the step fits milliseconds and minutes alike.) Its zero value is ready and
-// begins at 2 s; it can be stored as JSON and learn on.
+// Quantile learns what 95 % of the values stay under. A value above moves it up
+// by 0.95 of a step, one below down by 0.05: it stays where one in twenty is above
+// (Robbins and Monro's approximation). A step is 0.015 of the average value, 20 ms
+// where that is 1.3 s, so that it fits what takes minutes too. Its zero value is ready and begins at 2 s;
+// it can be stored as JSON and learn on.
 type Quantile struct {
-	N       int     `json:"n"`
+	Average Mean    `json:"average"`
 	Seconds float64 `json:"seconds"`
 }
 
 const (
 	quantile     = 0.95
-	quantileStep = 0.02
+	quantileStep = 0.015
 )
 
 // Observe learns from one value.
 func (q *Quantile) Observe(d time.Duration) {
-	value := q.Value().Seconds()
-	if d.Seconds() > value {
-		value *= math.Exp(quantileStep * quantile)
-	} else {
-		value *= math.Exp(-quantileStep * (1 - quantile))
+	value, above := q.Value(), 0.0
+	q.Average.Observe(d)
+	if d > value {
+		above = 1
 	}
-	q.Seconds = value
-	q.N++
+	q.Seconds = max(0, value.Seconds()+quantileStep*q.Average.Seconds*(above-1+quantile))
 }
 
 // Value is the estimate.
 func (q Quantile) Value() time.Duration {
-	if q.N == 0 {
+	if q.Average.N == 0 {
 		return priorCloud
 	}
 	return seconds(q.Seconds)

@@ -26,6 +26,10 @@ type Signals struct {
 	Service  time.Duration `json:"service"`  // what one execution takes a worker, on average
 	Cloud    time.Duration `json:"cloud"`    // what 95 % of the Lambda's runs stay under, cold starts included
 
+	// Of the oldest that waits, by its size and class; 0 when unknown.
+	HeadDeadline time.Duration `json:"head_deadline"` // from its acceptance to its end
+	HeadCloud    time.Duration `json:"head_cloud"`    // what 95 % of the Lambda's runs of that size stay under
+
 	Throttled bool `json:"throttled"` // the Lambda refuses some invocations
 	Limit     int  `json:"limit"`     // invocations allowed at once; 0 when unknown
 	InFlight  int  `json:"in_flight"` // invocations under way
@@ -39,6 +43,8 @@ type Decision struct {
 	Rule       string  `json:"rule"`   // one of the Rule constants
 	Reason     string  `json:"reason"` // a sentence with the numbers
 	Inputs     Signals `json:"inputs"`
+	// Review is how long the decision holds if nothing changes but the time; 0 is for ever.
+	Review time.Duration `json:"review,omitempty"`
 }
 
 // What a decision was made by. The words are stable: they are stored and compared.
@@ -60,8 +66,11 @@ type Policy interface {
 
 // New returns the policy that cfg, which must be valid, asks for.
 func New(cfg Config) Policy {
-	if cfg.Policy == PolicySlack {
-		return Slack{Deadline: cfg.Deadline, Fill: cfg.Fill, Margin: cfg.Margin}
+	switch cfg.Policy {
+	case PolicySlack:
+		return Slack{Deadline: cfg.Deadline, Fill: orElse(cfg.Fill, 0.8), Margin: cfg.Margin}
+	case PolicySized:
+		return Sized{Deadline: cfg.Deadline, Fill: orElse(cfg.Fill, 0.9), Margin: cfg.Margin}
 	}
 	return Threshold{Pending: cfg.Pending, CPU: cfg.CPU}
 }

@@ -126,8 +126,11 @@ func TestReadersAreAnswered(t *testing.T) {
 		for _, g := range i.Permissions().Publish {
 			subject := strings.NewReplacer(">", "x", "*", "x").Replace(g.Subject)
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			if _, err := nc.RequestWithContext(ctx, subject, nil); err != nil {
+			answer, err := nc.RequestWithContext(ctx, subject, nil)
+			if err != nil {
 				t.Errorf("%s asks %s: %v", i, subject, err)
+			} else if strings.Contains(string(answer.Data), "not enabled") {
+				t.Errorf("%s asks %s: %s", i, subject, answer.Data)
 			}
 			cancel()
 			forged := &nats.Msg{Subject: subject, Reply: "sage.event.ventas.succeeded", Data: []byte(`{"last_by_subj":"sage.exec.ventas.e1"}`)}

@@ -41,6 +41,7 @@ func (i Identity) Permissions(mailboxes ...string) Permissions {
 	case IdentityBridge:
 		p.Publish = join(look(), locksAndRecords(), settle(), requeue("accepted work that was lost"),
 			take(StreamExecutions, ConsumerFleet), readWork(), writeBucket(BucketDelegations, "what it hands to a Lambda"),
+			watchBucket(BucketDelegations, "what a dead bridge left open"),
 			read(StreamDead, prefixDead+">", "whether a dead letter is there"),
 			remove(StreamExecutions, "what a sweep has moved"), remove(StreamLater, "what a sweep has moved"),
 			readBucket(BucketFleet, "the lease of the reconciler"), writeBucket(BucketFleet, "the lease of the reconciler, and its heartbeat"),
@@ -55,7 +56,7 @@ func (i Identity) Permissions(mailboxes ...string) Permissions {
 			remove(StreamDead, "an erasure"), remove(StreamEvents, "an erasure"),
 			watchBucket(BucketState, "to follow an execution, and to verify"), watchBucket(BucketDelegations, "to list them"),
 			watchBucket(BucketFleet, "who is there"),
-			scan(StreamEvents, "."+prefixEvent+"*.*", "an erasure"))
+			scan(StreamEvents, "."+EventFilter, "to follow what happens; an erasure"))
 	case IdentityConsole:
 		p.Account = AccountReaders
 		p.Publish = join(look(), readWork(), read(StreamDead, prefixDead+">", "dead letters"),
@@ -73,6 +74,7 @@ func (i Identity) Permissions(mailboxes ...string) Permissions {
 }
 
 const (
+	apiInfo           = "$JS.API.INFO"
 	apiStreamInfo     = "$JS.API.STREAM.INFO."
 	apiStreamCreate   = "$JS.API.STREAM.CREATE."
 	apiStreamUpdate   = "$JS.API.STREAM.UPDATE."
@@ -173,7 +175,7 @@ func remove(stream, why string) []Grant { return []Grant{{apiMsgDelete + stream,
 // scan reads a stream in order with a consumer of the client's own, which it names
 // at random. filter is empty, or a dot and the subject filter.
 func scan(stream, filter, why string) []Grant {
-	return []Grant{{apiConsumerCreate + stream + ".*" + filter, why}, {apiConsumerInfo + stream + ".*", why},
+	return []Grant{{apiConsumerCreate + stream + ".*" + filter, why},
 		{apiConsumerNext + stream + ".*", why}, {apiConsumerDelete + stream + ".*", why}}
 }
 
@@ -190,7 +192,7 @@ func watchBucket(bucket, why string) []Grant {
 // purge a stream.
 func provision() (g []Grant) {
 	const why = "to provision"
-	g = []Grant{{"$JS.API.INFO", "what the server is able to, before a bucket is made"}}
+	g = []Grant{{apiInfo, "what the server is able to, before a bucket is made"}}
 	t := Config{}.Topology()
 	names := []string{}
 	for _, s := range t.Streams {

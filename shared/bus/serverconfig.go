@@ -26,7 +26,7 @@ type ServerConfig struct {
 	Name     string // of the server; its own choice when empty
 	Listen   string // host:port
 	Monitor  string // host:port of the monitoring, which [CheckDurability] asks; none when empty
-	StoreDir string
+	StoreDir string // where streams are kept; the server's own choice when empty
 	// Paths of PEM files: the server's certificate and key, and with a CA, clients
 	// have to show a certificate of it besides their NKey.
 	Cert, Key, ClientCA string
@@ -90,7 +90,9 @@ func (s ServerConfig) Text() string {
 		w.line(`min_version: "1.2"`)
 	})
 	w.block("jetstream", func() {
-		w.set("store_dir", s.StoreDir)
+		if s.StoreDir != "" {
+			w.set("store_dir", s.StoreDir)
+		}
 		if s.Durability != Fast {
 			w.line("sync_interval: always # NATS_DURABILITY is %s", s.Durability)
 		}
@@ -133,6 +135,11 @@ type service struct {
 // services are what the users of accounts may publish. Producers share a few: what
 // each of them may use of them is its own permissions' affair.
 func (s ServerConfig) services(accounts ...string) (found []service) {
+	if slices.Contains(accounts, AccountReaders) {
+		// No user may ask for it. But the server answers requests to JetStream in the
+		// name of an account that has none, unless that imports this.
+		found = append(found, service{AccountReaders, apiInfo, false})
+	}
 	for _, u := range s.Users {
 		p := u.Identity.Permissions(u.Mailboxes...)
 		if p.Account == AccountProducers {

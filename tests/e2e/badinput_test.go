@@ -8,12 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/guard"
+	"github.com/sagefleet/sagefleet/shared/queue"
 	"github.com/sagefleet/sagefleet/shared/spec"
 	"github.com/sagefleet/sagefleet/shared/storage"
 	"github.com/sagefleet/sagefleet/tests/process"
@@ -54,40 +53,41 @@ func TestBadInput(t *testing.T) {
 // publish publishes as `nats pub` does: bytes on a subject, with no headers.
 func (f *fleet) publish(t testing.TB, mailbox string, data []byte) {
 	t.Helper()
-	if err := f.nc.Publish(bus.SubjectMailbox(mailbox), data); err != nil {
+	if err := f.clients.Publish(bus.SubjectMailbox(mailbox), data); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.nc.Flush(); err != nil {
+	if err := f.clients.Flush(); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // deadLetter waits for the first dead letter of a mailbox, under any id or the given
 // one.
-func (f *fleet) deadLetter(t testing.TB, mailbox, id string) jetstream.Msg {
+func (f *fleet) deadLetter(t testing.TB, mailbox, id string) (found queue.Letter) {
 	t.Helper()
-	consumer, err := f.js.OrderedConsumer(t.Context(), bus.StreamDead, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{"sage.dead." + mailbox + "." + id + ".*"},
+	process.Eventually(t, 20*time.Second, "the dead letter of "+mailbox, func() bool {
+		for letter, err := range queue.Letters(t.Context(), f.js, queue.LetterFilter{Mailbox: mailbox}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found = letter; id == anyID || letter.Name == id {
+				return true
+			}
+		}
+		return false
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	msg, err := consumer.Next(jetstream.FetchMaxWait(20 * time.Second))
-	if err != nil {
-		t.Fatalf("dead letter of %s: %v", mailbox, err)
-	}
-	return msg
+	return found
 }
 
 // wantRefused checks that the letter has the bytes as they were published and says
 // why they were refused.
-func wantRefused(t *testing.T, letter jetstream.Msg, data []byte, code fault.Code) {
+func wantRefused(t *testing.T, letter queue.Letter, data []byte, code fault.Code) {
 	t.Helper()
-	if got := string(letter.Data()); got != string(data) {
+	if got := string(letter.Data); got != string(data) {
 		t.Errorf("the dead letter holds %q, want the bytes as published: %q", got, data)
 	}
-	if got := letter.Headers().Get("Sage-Code"); got != string(code) {
-		t.Errorf("refused with %s (%s), want %s", got, letter.Headers().Get("Sage-Reason"), code)
+	if letter.Code != string(code) {
+		t.Errorf("refused with %s (%s), want %s", letter.Code, letter.Reason, code)
 	}
 }
 
@@ -133,7 +133,7 @@ func unreadableYAML(t *testing.T, f *fleet, mailbox string) {
 		if o.Fault.Code != tt.code || o.Fault.Line != tt.line || o.Fault.Column != tt.column {
 			t.Errorf("%s: fault %v, want %s at %d:%d", id, o.Fault, tt.code, tt.line, tt.column)
 		}
-		if got := f.deadLetter(t, mailbox, id).Headers().Get("Sage-Code"); got != string(tt.code) {
+		if got := f.deadLetter(t, mailbox, id).Code; got != string(tt.code) {
 			t.Errorf("%s: the dead letter says %s, want %s", id, got, tt.code)
 		}
 	}
@@ -150,7 +150,7 @@ func missingInput(t *testing.T, f *fleet, mailbox string) {
 	if !strings.Contains(o.Fault.Message, string(executor.CodeMissing)) {
 		t.Errorf("fault %q does not say why the attempts failed: %s", o.Fault.Message, executor.CodeMissing)
 	}
-	if got := f.deadLetter(t, mailbox, "missing").Headers().Get("Sage-Code"); got != string(guard.CodeExhausted) {
+	if got := f.deadLetter(t, mailbox, "missing").Code; got != string(guard.CodeExhausted) {
 		t.Errorf("the dead letter says %s", got)
 	}
 	var starts, retries, ends int

@@ -28,7 +28,7 @@ type chronicle struct {
 func (f *fleet) follow(t testing.TB) *chronicle {
 	t.Helper()
 	c := &chronicle{starts: map[execution.Key][]string{}, retries: map[execution.Key]int{}, ends: map[execution.Key]int{}}
-	consumer, err := f.js.OrderedConsumer(t.Context(), bus.StreamEvents, jetstream.OrderedConsumerConfig{})
+	consumer, err := f.js.OrderedConsumer(t.Context(), bus.StreamEvents, jetstream.OrderedConsumerConfig{FilterSubjects: []string{bus.EventFilter}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/tests/process"
 	"github.com/sagefleet/sagefleet/tests/turn"
 )
@@ -17,6 +19,7 @@ var commands = []string{
 	"./worker/cmd/worker",
 	"./worker/cmd/lambda",
 	"./bridge/cmd/bridge",
+	"./producer/cmd/sage",
 	"github.com/nats-io/nats-server/v2",
 }
 
@@ -42,8 +45,14 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// start starts one of the commands.
-func start(t testing.TB, name string, vars map[string]string) *process.Process {
+// start starts one of the commands. Nothing that it tries may be denied to it.
+func start(t testing.TB, name string, vars map[string]string, args ...string) *process.Process {
 	t.Helper()
-	return process.Start(t, filepath.Join(binaries, name), vars)
+	p := process.Start(t, filepath.Join(binaries, name), vars, args...)
+	t.Cleanup(func() {
+		if said := p.Tail(1 << 20); strings.Contains(said, string(bus.CodeDenied)) {
+			t.Errorf("%s was denied something:\n%s", p, said)
+		}
+	})
+	return p
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"flag"
 	"maps"
 	"path/filepath"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"github.com/sagefleet/sagefleet/deploy/lambdalocal"
 	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/bus/bustest"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/queue"
@@ -23,10 +25,17 @@ import (
 	"github.com/sagefleet/sagefleet/tests/process"
 )
 
+// plain runs the fleet on a server without TLS, where anyone may do anything.
+var plain = flag.Bool("plain", false, "run the fleet without TLS, identities and permissions")
+
+// mailboxes are those of the one producer there is.
+var mailboxes = []string{"pedidos", "ventas", "casilla-1", "casilla-2", "casilla-3", "casilla-4", "casilla-5", "casilla-6"}
+
 // fleet is a provisioned server, a store, and what the processes are told of them.
 type fleet struct {
-	nc       *nats.Conn
-	js       jetstream.JetStream
+	security bustest.Security
+	clients  *nats.Conn          // the producer's
+	js       jetstream.JetStream // the operator's
 	objects  storage.Store
 	outcomes *outcome.Store
 	producer *producer.Producer
@@ -38,17 +47,32 @@ type fleet struct {
 // is told.
 func newFleet(t testing.TB, storageURL string, vars map[string]string) *fleet {
 	t.Helper()
-	s := process.StartServer(t, binaries, t.TempDir(), process.AnyPort)
-	f := prepareFleet(t, s.URL, storageURL, vars)
+	security := secure(t)
+	s := startServer(t, security, t.TempDir(), process.AnyPort)
+	f := prepareFleet(t, security, s.URL, storageURL, vars)
 	f.join(t, s)
 	return f
 }
 
+// secure makes what a server and those who connect to it are told.
+func secure(t testing.TB) bustest.Security {
+	t.Helper()
+	return bustest.Secure(t, "", map[string][]string{"e2e": mailboxes})
+}
+
+func startServer(t testing.TB, security bustest.Security, dir string, port int) process.Server {
+	t.Helper()
+	if *plain {
+		return process.StartServer(t, binaries, dir, port)
+	}
+	return process.StartServer(t, binaries, dir, port, "--config", security.File)
+}
+
 // prepareFleet returns a fleet without a server.
-func prepareFleet(t testing.TB, natsURL, storageURL string, vars map[string]string) *fleet {
+func prepareFleet(t testing.TB, security bustest.Security, natsURL, storageURL string, vars map[string]string) *fleet {
 	t.Helper()
 	process.DependOnSources(t)
-	f := &fleet{vars: map[string]string{"NATS_URL": natsURL, "STORAGE_URL": storageURL, "SCRATCH_DIR": t.TempDir()}}
+	f := &fleet{security: security, vars: map[string]string{"NATS_URL": natsURL, "STORAGE_URL": storageURL, "SCRATCH_DIR": t.TempDir()}}
 	maps.Copy(f.vars, process.AWSVariables)
 	maps.Copy(f.vars, vars)
 	var err error
@@ -65,16 +89,30 @@ func prepareFleet(t testing.TB, natsURL, storageURL string, vars map[string]stri
 // join connects to s and provisions it.
 func (f *fleet) join(t testing.TB, s process.Server) {
 	t.Helper()
-	f.nc, f.js = s.Connect(t, f.cfg)
-	if err := bus.Provision(t.Context(), f.js, f.cfg); err != nil {
+	_, admin := s.Connect(t, f.config(bus.IdentityAdmin))
+	if err := bus.Provision(t.Context(), admin, f.cfg); err != nil {
 		t.Fatal(err)
 	}
-	f.producer = producer.New(f.js, f.objects)
+	_, f.js = s.Connect(t, f.config(bus.IdentityOperator))
+	var js jetstream.JetStream
+	f.clients, js = s.Connect(t, f.config(bus.Producer("e2e")))
+	f.producer = producer.New(js, f.objects)
 }
 
-// with returns the fleet's variables and more.
-func (f *fleet) with(more map[string]string) map[string]string {
+// config is how i connects.
+func (f *fleet) config(i bus.Identity) bus.Config {
+	if *plain {
+		return f.cfg
+	}
+	return f.security.As(i, f.cfg)
+}
+
+// as returns the fleet's variables as i is told them, and more.
+func (f *fleet) as(i bus.Identity, more map[string]string) map[string]string {
 	all := maps.Clone(f.vars)
+	if !*plain {
+		maps.Copy(all, f.security.Variables(i))
+	}
 	maps.Copy(all, more)
 	return all
 }
@@ -98,7 +136,7 @@ func (f *fleet) startBridge(t testing.TB, service *lambdalocal.Service) *process
 
 func (f *fleet) startService(t testing.TB, name, sign string, vars map[string]string) *process.Process {
 	t.Helper()
-	p := start(t, name, f.with(vars))
+	p := start(t, name, f.as(bus.Identity(name), vars))
 	process.Eventually(t, 20*time.Second, p.String()+" says: "+sign, func() bool {
 		if !p.Running() {
 			t.Fatalf("%s ended", p)
@@ -121,7 +159,7 @@ func (f *fleet) startLambda(t testing.TB) *lambdalocal.Service {
 	logs := &process.Output{}
 	cfg := lambdalocal.Config{Function: function, Command: []string{filepath.Join(binaries, "lambda")},
 		Concurrency: lambdaConcurrency, Timeout: lambdaTimeout, Logs: logs}
-	for name, value := range f.vars {
+	for name, value := range f.as(bus.IdentityLambda, nil) {
 		cfg.Env = append(cfg.Env, name+"="+value)
 	}
 	service, err := lambdalocal.Listen(cfg)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/outcome"
@@ -25,7 +26,7 @@ func TestAPoisonMessageIsGivenUp(t *testing.T) {
 	}
 	poison := execution.Key{Mailbox: mailbox, ID: "poison", Generation: 1}
 	for n := range crashes {
-		w := start(t, "worker", f.vars) // it may die before it can be seen to live
+		w := start(t, "worker", f.as(bus.IdentityWorker, nil)) // it may die before it can be seen to live
 		process.Eventually(t, 30*time.Second, w.String()+" is killed", func() bool { return !w.Running() })
 		if _, err := f.outcomes.Read(t.Context(), poison); !errors.Is(err, outcome.ErrNone) {
 			t.Fatalf("after %d deaths: %v, want no outcome", n+1, err)

@@ -15,21 +15,21 @@ import (
 // TestServerComesLater starts services before their server: they wait, say so, and
 // work as soon as they can.
 func TestServerComesLater(t *testing.T) {
-	dir, storageURL := t.TempDir(), directory(t)
-	first := process.StartServer(t, binaries, dir, process.AnyPort)
-	prepareFleet(t, first.URL, storageURL, nil).join(t, first) // so that the streams are there when the server is back
+	security, dir, storageURL := secure(t), t.TempDir(), directory(t)
+	first := startServer(t, security, dir, process.AnyPort)
+	prepareFleet(t, security, first.URL, storageURL, nil).join(t, first) // so that the streams are there when the server is back
 	first.Stop(t)
 
 	port, release := process.ClosedPort(t)
-	f := prepareFleet(t, fmt.Sprintf("nats://127.0.0.1:%d", port), storageURL, nil)
-	worker := start(t, "worker", f.vars)
-	bridge := start(t, "bridge", f.with(map[string]string{"LAMBDA_FUNCTION": function, "LAMBDA_ENDPOINT": "http://127.0.0.1:1"}))
+	f := prepareFleet(t, security, fmt.Sprintf("nats://127.0.0.1:%d", port), storageURL, nil)
+	worker := start(t, "worker", f.as(bus.IdentityWorker, nil))
+	bridge := start(t, "bridge", f.as(bus.IdentityBridge, map[string]string{"LAMBDA_FUNCTION": function, "LAMBDA_ENDPOINT": "http://127.0.0.1:1"}))
 	for _, p := range []*process.Process{worker, bridge} {
 		wantBackoff(t, p)
 	}
 
 	release()
-	second := process.StartServer(t, binaries, dir, port)
+	second := startServer(t, security, dir, port)
 	f.join(t, second)
 	process.Eventually(t, 10*time.Second, "the bridge watches", func() bool { return len(bridge.Logged("bridge watches the backlog")) > 0 })
 	if _, err := f.producer.Submit(t.Context(), submission("pedidos", "late", orders(3, 0))); err != nil {

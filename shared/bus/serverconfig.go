@@ -165,7 +165,7 @@ func (s ServerConfig) users(w *configText, account string) {
 		if p.Account != account {
 			return ""
 		}
-		inner := &configText{depth: w.depth + 1}
+		inner := &configText{depth: w.depth}
 		inner.line("{nkey: %s # %s", u.PublicKey, u.Identity)
 		inner.depth++
 		inner.block("permissions", func() {
@@ -173,10 +173,11 @@ func (s ServerConfig) users(w *configText, account string) {
 				name   string
 				grants []Grant
 			}{{"publish", p.Publish}, {"subscribe", p.Subscribe}} {
-				list(inner, direction.name+": {allow", unique(direction.grants), func(g Grant) string {
-					return strconv.Quote(g.Subject) + " # " + g.Why
+				inner.block(direction.name, func() {
+					list(inner, "allow", unique(direction.grants), func(g Grant) string {
+						return strconv.Quote(g.Subject) + " # " + g.Why
+					})
 				})
-				inner.line("}")
 			}
 		})
 		inner.depth--

@@ -53,8 +53,9 @@ type commands struct {
 	Verify  verifyCommand  `cmd:"" help:"Check what happened against what is guaranteed."`
 	Check   checkCommand   `cmd:"" help:"Check a configuration without running it."`
 	Admin   struct {
-		Provision provisionCommand `cmd:"" help:"Show, or apply, what the NATS server lacks."`
-		GC        gcCommand        `cmd:"" name:"gc" help:"Delete files that are kept no longer."`
+		Provision  provisionCommand  `cmd:"" help:"Show, or apply, what the NATS server lacks."`
+		NATSConfig natsConfigCommand `cmd:"" name:"nats-config" help:"Print a NATS server's configuration: TLS, identities, permissions."`
+		GC         gcCommand         `cmd:"" name:"gc" help:"Delete files that are kept no longer."`
 	} `cmd:"" help:"Look after the fleet."`
 	Version versionCommand `cmd:"" help:"Print the version of this program."`
 }

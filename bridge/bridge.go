@@ -11,18 +11,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
-	"github.com/shirou/gopsutil/v4/cpu"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sagefleet/sagefleet/bridge/overflow"
 	"github.com/sagefleet/sagefleet/bridge/reconcile"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/event"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/guard"
+	"github.com/sagefleet/sagefleet/shared/heartbeat"
+	"github.com/sagefleet/sagefleet/shared/machine"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/queue"
 	"github.com/sagefleet/sagefleet/shared/settings"
@@ -33,6 +36,9 @@ import (
 type Config struct {
 	// Slots is how many invocations may be under way at once.
 	Slots int `env:"BRIDGE_SLOTS" envDefault:"100"`
+	// Metrics is where the bridge serves Prometheus metrics at /metrics, such as :9090; nowhere
+	// when empty.
+	Metrics string `env:"METRICS_LISTEN"`
 
 	Overflow  overflow.Config
 	Queue     queue.Config
@@ -50,101 +56,111 @@ func (c Config) Validate() error {
 
 // Bridge forwards overflow and repairs what crashes left.
 type Bridge struct {
+	host     string
+	started  time.Time
+	slots    int
+	js       jetstream.JetStream
 	consumer *queue.Consumer
-	guard    *guard.Guard
+	next     execution.Executor // what is taken off the queue
 	repairs  *reconcile.Reconciler
-	policy   overflow.Policy
-	useCPU   bool
+	fleet    *heartbeat.Fleet
+	beats    *heartbeat.Sender
+	meter    *machine.Meter // of beats; the steerer has its own
+	counts   *counts
+	steerer  *steerer
+	herald   *herald
+	gauges   *gauges
 }
 
-// Governor says how many more executions may be taken by whoever has taken so many
-// that have not ended; see package governor.
+// Governor says how much the Lambda takes; see package governor.
 type Governor interface {
+	Gate
+	// Room is how many more executions may be taken by whoever has taken so many that
+	// have not ended.
 	Room(taken int) int
+	// Limit is how many invocations may be under way at once.
+	Limit() int
+	// Throttled reports whether some are being refused.
+	Throttled() bool
 }
 
 // Option changes a Bridge.
 type Option func(*Bridge)
 
 // WithGovernor has g decide how much is taken off the queue.
-func WithGovernor(g Governor) Option { return func(b *Bridge) { b.consumer.Govern(g.Room) } }
+func WithGovernor(g Governor) Option {
+	return func(b *Bridge) {
+		b.consumer.Govern(g.Room)
+		b.steerer.observe.governor = g
+		b.steerer.gates = append(b.steerer.gates, g)
+	}
+}
+
+// WithGate has the bridge take nothing while g is shut.
+func WithGate(g Gate) Option { return func(b *Bridge) { b.steerer.gates = append(b.steerer.gates, g) } }
 
 // New returns a Bridge called host whose executions remote carries out. It opens
 // the fleet's buckets and starts nothing.
 func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fleet bus.Config,
 	remote execution.Executor, host string, cfg Config, opts ...Option) (*Bridge, error) {
+	members, err := js.KeyValue(ctx, bus.BucketFleet)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", bus.BucketFleet, err)
+	}
+	b := &Bridge{host: host, started: time.Now().UTC(), slots: cfg.Slots, js: js, counts: &counts{}, meter: machine.NewMeter(),
+		consumer: queue.NewOverflow(js, fleet.AckWait, cfg.Slots, cfg.Queue), beats: heartbeat.NewSender(js, members)}
+	b.fleet = heartbeat.NewFleet(members, b.heard)
+	b.herald = &herald{publish: b.publish, data: b.told}
+	b.steerer = &steerer{policy: overflow.New(cfg.Overflow), tap: b.consumer.Tap, tell: b.herald.see, wake: make(chan struct{}, 1),
+		observe: &observer{js: js, fleet: b.fleet, host: host, counts: b.counts, meter: machine.NewMeter()}}
+	b.gauges = newGauges(b, cfg.Metrics)
 	who := guard.Identity{Executor: execution.OnLambda, Host: host, Delegates: true}
-	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), remote, who, cfg.Guard)
+	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), b.delegated(remote, event.New(js, bus.SubjectEvent)), who, cfg.Guard)
 	if err != nil {
 		return nil, fmt.Errorf("open bridge: %w", err)
 	}
-	repairs, err := reconcile.New(ctx, js, objects, fleet, cfg.Guard.StateTTL, host, cfg.Reconcile)
-	if err != nil {
+	b.next = b.taken(g)
+	if b.repairs, err = reconcile.New(ctx, js, objects, fleet, cfg.Guard.StateTTL, host, cfg.Reconcile); err != nil {
 		return nil, fmt.Errorf("open reconciler: %w", err)
 	}
-	consumer := queue.NewOverflow(js, fleet.AckWait, cfg.Slots, cfg.Queue)
-	b := &Bridge{consumer: consumer, guard: g, repairs: repairs,
-		useCPU: cfg.Overflow.CPU > 0, policy: overflow.New(cfg.Overflow)}
 	for _, opt := range opts {
 		opt(b)
 	}
 	return b, nil
 }
 
-// Run forwards and repairs until ctx ends and then drains.
+// Run forwards and repairs until ctx ends and then drains. The fleet hears from it until
+// it is done.
 func (b *Bridge) Run(ctx context.Context) error {
-	zerolog.Ctx(ctx).Info().Msg("bridge watches the backlog")
+	zerolog.Ctx(ctx).Info().Str("policy", b.steerer.policy.Name()).Msg("bridge watches the backlog")
+	stopping := ctx
+	living, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var beating sync.WaitGroup
+	beating.Go(func() {
+		beat := func() heartbeat.Beat { return b.beat(living, stopping.Err() != nil) }
+		_ = b.beats.Run(living, beat, nil) // nil when living ends
+	})
+	defer beating.Wait()
+	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return b.consumer.Run(ctx, b.guard) })
-	group.Go(func() error { return b.steer(ctx) })
+	group.Go(func() error { return b.consumer.Run(ctx, b.next) })
+	group.Go(func() error { return b.fleet.Run(ctx) })
+	group.Go(func() error {
+		b.awaitFleet(ctx)
+		return b.steerer.run(ctx)
+	})
+	group.Go(func() error { return b.gauges.run(ctx) })
 	group.Go(func() error { return b.repairs.Run(ctx) })
 	return group.Wait()
 }
 
-// steer sets the tap as the policy says, each second.
-func (b *Bridge) steer(ctx context.Context) error {
-	var load cpuAverage
-	var last overflow.Decision
-	ticker := time.NewTicker(time.Second)
-	defer ticker.Stop()
-	for {
-		var signals overflow.Signals
-		if b.useCPU {
-			signals.CPU = load.sample(ctx)
-		}
-		if d := b.policy.Decide(signals); d.MinPending != last.MinPending {
-			zerolog.Ctx(ctx).Info().Int("min_pending", d.MinPending).Str("reason", d.Reason).Msg("overflow threshold")
-			b.consumer.Tap(queue.Opening{MinPending: d.MinPending})
-			last = d
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
+// awaitFleet waits until it is known who is there: before, every slot would seem to be
+// busy.
+func (b *Bridge) awaitFleet(ctx context.Context) {
+	const patience = 2 * time.Second
+	select {
+	case <-b.fleet.Known():
+	case <-time.After(patience):
+	case <-ctx.Done():
 	}
-}
-
-// cpuAverage is the use of all cores over the last five samples.
-type cpuAverage struct {
-	samples [5]float64
-	n       int
-}
-
-// sample measures since the last call and returns the average in percent. The
-// first call has nothing to measure from, and counts as idle.
-func (a *cpuAverage) sample(ctx context.Context) float64 {
-	used, err := cpu.PercentWithContext(ctx, 0, false)
-	if err != nil || len(used) == 0 {
-		return 0 // a host that can't be measured doesn't offload on CPU
-	}
-	if a.n > 0 {
-		a.samples[a.n%len(a.samples)] = used[0]
-	}
-	a.n++
-	var sum float64
-	for _, s := range a.samples {
-		sum += s
-	}
-	return sum / float64(len(a.samples))
 }

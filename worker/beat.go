@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -41,7 +40,7 @@ func (p *pulse) timed(next execution.Executor) execution.ExecutorFunc {
 // beat says how the slots are used now.
 func (p *pulse) beat(ctx context.Context, u queue.Usage, draining bool) heartbeat.Beat {
 	return heartbeat.Beat{
-		Kind: heartbeat.KindWorker, Host: p.host, Version: version(), Started: p.started, Draining: draining,
+		Kind: heartbeat.KindWorker, Host: p.host, Version: heartbeat.Version(), Started: p.started, Draining: draining,
 		Machine: p.meter.Sample(ctx),
 		Worker: &heartbeat.Worker{
 			Slots: u.Slots, Busy: u.Busy, Free: u.Free, FreeMillis: int(u.FreeFor.Milliseconds()),
@@ -49,13 +48,4 @@ func (p *pulse) beat(ctx context.Context, u queue.Usage, draining bool) heartbea
 			Executed: p.executed.Load(), Services: p.services.All(),
 		},
 	}
-}
-
-// version is what the build recorded of itself.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	return info.Main.Version
 }

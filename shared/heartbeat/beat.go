@@ -7,6 +7,7 @@
 package heartbeat
 
 import (
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -76,4 +77,13 @@ func keyPart(host string) string {
 		}
 		return '-'
 	}, host)
+}
+
+// Version is what the build recorded of this program.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	return info.Main.Version
 }

@@ -39,6 +39,8 @@ type Member struct {
 type Fleet struct {
 	kv      jetstream.KeyValue
 	changed func(Beat)
+	known   chan struct{} // closed when what was there has been read
+	once    sync.Once
 
 	mu      sync.Mutex
 	members map[string]Member
@@ -50,8 +52,11 @@ func NewFleet(kv jetstream.KeyValue, changed func(Beat)) *Fleet {
 	if changed == nil {
 		changed = func(Beat) {}
 	}
-	return &Fleet{kv: kv, changed: changed, members: map[string]Member{}}
+	return &Fleet{kv: kv, changed: changed, members: map[string]Member{}, known: make(chan struct{})}
 }
+
+// Known is closed when what was there at the beginning has been read.
+func (f *Fleet) Known() <-chan struct{} { return f.known }
 
 // Look returns a Fleet as it is now.
 func Look(ctx context.Context, kv jetstream.KeyValue) (*Fleet, error) {
@@ -90,8 +95,11 @@ func (f *Fleet) follow(ctx context.Context, once bool) error {
 				return fmt.Errorf("watch heartbeats: the watch ended")
 			case entry != nil:
 				f.see(entry)
-			case once: // that was all
-				return nil
+			default: // that was all there was
+				f.once.Do(func() { close(f.known) })
+				if once {
+					return nil
+				}
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package heartbeat
 import (
 	"context"
 	"encoding/json"
+	"hash/fnv"
 	"math/rand/v2"
 	"time"
 
@@ -36,6 +37,9 @@ func NewSender(js jetstream.JetStream, kv jetstream.KeyValue) *Sender { return &
 // followed by another.
 func (s *Sender) Run(ctx context.Context, beat func() Beat, changed <-chan struct{}) error {
 	b := beat()
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(b.Key()))
+	chance := rand.New(rand.NewPCG(h.Sum64(), 0)) //nolint:gosec // keeps members apart, the same in every run
 	for {
 		s.send(ctx, b)
 		sent := time.Now()
@@ -47,7 +51,7 @@ func (s *Sender) Run(ctx context.Context, beat func() Beat, changed <-chan struc
 			if wait := hurry - time.Since(sent); wait > 0 {
 				time.Sleep(wait)
 			}
-		case <-time.After(Every*4/5 + rand.N(Every*2/5)): //nolint:gosec // keeps members apart
+		case <-time.After(Every*4/5 + time.Duration(chance.Int64N(int64(Every*2/5)))):
 		}
 		b = beat()
 	}

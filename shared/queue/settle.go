@@ -28,6 +28,7 @@ func (c *Consumer) handle(ctx context.Context, msg jetstream.Msg, next execution
 	var o execution.Outcome
 	if err == nil {
 		failpoint.Hit(failpoint.Received)
+		m.attempt.Why = c.why(int(m.meta.NumPending)) //nolint:gosec // far below 2^63
 		o, err = next.Execute(ctx, m.attempt)
 	}
 	if err := c.settle(ctx, m, o, err); err != nil {
@@ -45,6 +46,7 @@ func (c *Consumer) handleEarly(ctx context.Context, e early, next execution.Exec
 	}
 	log := zerolog.Ctx(ctx).With().Str("mailbox", m.mailbox).Str("execution", m.request.ID).Logger()
 	ctx = log.WithContext(ctx)
+	m.attempt.Why = c.why(0)
 	o, err := next.Execute(ctx, m.attempt)
 	switch {
 	case err != nil:

@@ -3,6 +3,8 @@ package queue
 import (
 	"sync"
 	"time"
+
+	"github.com/sagefleet/sagefleet/shared/execution"
 )
 
 // Usage is how many of a consumer's slots there are and what they do.
@@ -114,3 +116,10 @@ func (c *Consumer) Usage() Usage {
 // Changed receives soon after the last free slot was taken, and after one became
 // free.
 func (c *Consumer) Changed() <-chan struct{} { return c.changed }
+
+// why says how it came that a message is executed here: there was a slot, and so many
+// more waited.
+func (c *Consumer) why(pending int) *execution.Why {
+	u := c.Usage()
+	return &execution.Why{Rule: execution.RuleSlot, Signals: &execution.Signals{Pending: pending, Slots: u.Slots, Busy: u.Busy}}
+}

@@ -156,6 +156,14 @@ func (kv *keyValue) Watch(ctx context.Context, key string, _ ...jetstream.WatchO
 	})
 }
 
+// WatchAll tells nothing but that there is nothing: of the buckets only that of the
+// heartbeats is watched whole, and here the bridges do without.
+func (kv *keyValue) WatchAll(context.Context, ...jetstream.WatchOpt) (jetstream.KeyWatcher, error) {
+	watch := &watcher{p: kv.client.p, updates: make(chan jetstream.KeyValueEntry, 1)}
+	watch.updates <- nil
+	return watch, nil
+}
+
 func (watch *watcher) Updates() <-chan jetstream.KeyValueEntry { return watch.updates }
 
 func (watch *watcher) Stop() error {

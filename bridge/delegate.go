@@ -1,0 +1,81 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sagefleet/sagefleet/bridge/overflow"
+	"github.com/sagefleet/sagefleet/bridge/remote"
+	"github.com/sagefleet/sagefleet/shared/event"
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/fault"
+)
+
+// taken is next, for executions that come off the queue: it counts those that are
+// held, and says why they were taken.
+func (b *Bridge) taken(next execution.Executor) execution.ExecutorFunc {
+	return func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
+		b.counts.mu.Lock()
+		b.counts.held++
+		b.counts.mu.Unlock()
+		defer func() {
+			b.counts.mu.Lock()
+			b.counts.held--
+			b.counts.mu.Unlock()
+		}()
+		d := b.steerer.current()
+		reason := why(b.steerer.policy.Name(), d.Decision)
+		if a.Why != nil && a.Why.Signals != nil { // as it was when the server handed it out
+			reason.Signals.Pending = a.Why.Signals.Pending
+		}
+		a.Why = &reason
+		if d.Rule == overflow.RuleAge {
+			b.steerer.hurry(true) // the next oldest may be late as well
+		}
+		return next.Execute(ctx, a)
+	}
+}
+
+// delegated is next, for attempts that are handed to a Lambda: it counts them and
+// learns from them, and tells when one comes back unexecuted.
+func (b *Bridge) delegated(next execution.Executor, events *event.Publisher) execution.ExecutorFunc {
+	return func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
+		began := time.Now()
+		b.counts.begun(began, b.fleet.Total(b.host).Free > 0)
+		o, err := next.Execute(ctx, a)
+		busy, isBusy := errors.AsType[*execution.BusyError](err)
+		b.counts.mu.Lock()
+		switch {
+		case err == nil:
+			b.counts.cloud.Observe(time.Since(began))
+		case isBusy:
+			b.counts.returned++
+			if fault.CodeOf(err) == remote.CodeThrottled {
+				b.counts.throttled++
+			}
+		}
+		b.counts.mu.Unlock()
+		if isBusy && ctx.Err() == nil {
+			b.tellReturned(ctx, a, busy, events)
+		}
+		return o, err
+	}
+}
+
+// tellReturned tells that a goes back to the queue, and why. Nothing waits for it.
+func (b *Bridge) tellReturned(ctx context.Context, a execution.Attempt, cause *execution.BusyError, events *event.Publisher) {
+	what := fault.Describe(cause.Err)
+	stored := events.Publish(execution.EventReturned, execution.NewEvent(execution.EventReturned, b.host, time.Now(), execution.EventData{
+		Key: a.Request.Key(), State: execution.Accepted, Number: a.Number, Token: a.Token, Executor: execution.OnLambda,
+		Reason: what.Error(), Code: string(what.Code), Why: a.Why, Enqueued: a.Enqueued}))
+	go func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		if err := stored(ctx); err != nil {
+			zerolog.Ctx(ctx).Debug().Err(err).Msg("return not told")
+		}
+	}()
+}

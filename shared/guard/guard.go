@@ -117,7 +117,7 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 	failpoint.Hit(failpoint.NoOutcome)
 	lease, err := g.locks.Acquire(ctx, k.Path())
 	if held, ok := errors.AsType[*lock.HeldError](err); ok {
-		return execution.Outcome{}, &execution.BusyError{For: held.Remaining, Err: err}
+		return execution.Outcome{}, &execution.BusyError{For: untilReleased(held.Remaining, a.Deliveries), Err: err}
 	}
 	if err != nil {
 		return execution.Outcome{}, busy(err)
@@ -157,6 +157,14 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 	releasing.Go(release)
 	defer releasing.Wait()
 	return g.settle(ctx, a, r, revision, o)
+}
+
+// untilReleased is how long to leave alone what somebody else works on: most work
+// ends long before its lock would expire, and the longer it takes, the less often
+// it is asked about.
+func untilReleased(remaining time.Duration, deliveries int) time.Duration {
+	const first, doublings = 200 * time.Millisecond, 10
+	return min(remaining, first<<min(max(deliveries-1, 0), doublings))
 }
 
 // busy says that the fleet's own stores can't be used: nobody's attempt failed. A

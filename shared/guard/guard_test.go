@@ -451,3 +451,34 @@ func TestHostsOfTwoStartsDiffer(t *testing.T) {
 		t.Errorf("both are %s: a crash of one would not be counted by the other", a)
 	}
 }
+
+// Work that somebody else is at is asked about soon, and less often the longer it takes.
+func TestHeldIsLeftAloneEverLonger(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	kv, err := f.js.KeyValue(t.Context(), bus.BucketLocks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.locks = lock.New(f.js, kv, 30*time.Second, "test")
+	lease, err := f.locks.Acquire(t.Context(), attempt().Request.Key().Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = lease.Release(context.WithoutCancel(t.Context())) }()
+	g := f.guard(f.commit)
+	for deliveries, want := range map[int]time.Duration{1: 200 * time.Millisecond, 3: 800 * time.Millisecond} {
+		a := attempt()
+		a.Deliveries = deliveries
+		_, err := g.Execute(t.Context(), a)
+		if busy, ok := errors.AsType[*execution.BusyError](err); !ok || busy.For != want {
+			t.Errorf("delivery %d: %v, want busy for %v", deliveries, err, want)
+		}
+	}
+	a := attempt()
+	a.Deliveries = 1 << 30
+	_, err = g.Execute(t.Context(), a)
+	if busy, ok := errors.AsType[*execution.BusyError](err); !ok || busy.For < time.Second || busy.For > 30*time.Second {
+		t.Errorf("%v, want busy until the lock would expire", err)
+	}
+}

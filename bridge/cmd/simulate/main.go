@@ -24,6 +24,7 @@ type arguments struct {
 	Seeds     int      `default:"10" help:"How many seeds to average over."`
 	Workloads []string `name:"workload" enum:"${workloads}" default:"${workloads}" help:"Only these workloads: ${workloads}."`
 	Policies  []string `name:"policy" enum:"${policies}" default:"${policies}" help:"Only these policies: ${policies}."`
+	Budgets   bool     `help:"Compare what becomes of work under budgets, by the order in which it is done."`
 	JSON      bool     `name:"json" xor:"form" help:"Print one JSON object a line."`
 	CSV       bool     `name:"csv" xor:"form" help:"Print CSV."`
 }
@@ -31,7 +32,7 @@ type arguments struct {
 func main() {
 	var args arguments
 	parser := kong.Parse(&args, kong.Name("simulate"), kong.Vars{"workloads": strings.Join(simulate.Workloads, ","), "policies": strings.Join(simulate.Policies, ",")},
-		kong.Description("Compares overflow policies on made-up and recorded workloads. Exits 0 when sized meets what was agreed on, as far as it was run, and 1 otherwise or on errors."))
+		kong.Description("Compares overflow policies on made-up and recorded workloads. Exits 0 when sized meets what was agreed on, as far as it was run, and no hour cost more than its budget; otherwise, and on errors, 1."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	met, err := run(ctx, args, os.Stdout)
@@ -47,6 +48,9 @@ func run(ctx context.Context, args arguments, out io.Writer) (met bool, err erro
 	if args.Seeds < 1 {
 		return false, fmt.Errorf("--seeds is %d; expected 1 or more", args.Seeds)
 	}
+	if args.Budgets {
+		return runBudgets(ctx, args, out)
+	}
 	rows, err := simulate.Compare(ctx, simulate.Grid(args.Workloads, args.Policies), args.Seed, args.Seeds)
 	if err != nil {
 		return false, err
@@ -57,17 +61,29 @@ func run(ctx context.Context, args arguments, out io.Writer) (met bool, err erro
 	}
 	switch {
 	case args.JSON:
-		encoder := json.NewEncoder(out)
-		for _, r := range rows {
-			if err := encoder.Encode(r); err != nil {
-				return met, err
-			}
-		}
-		return met, nil
+		return met, writeJSON(out, rows)
 	case args.CSV:
 		return met, writeCSV(out, rows)
 	}
 	return met, writeTables(out, rows)
+}
+
+func writeJSON[T any](out io.Writer, rows []T) error {
+	encoder := json.NewEncoder(out)
+	for _, r := range rows {
+		if err := encoder.Encode(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func figures(values ...float64) []string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = strconv.FormatFloat(v, 'g', 6, 64)
+	}
+	return texts
 }
 
 var columns = []string{"workload", "policy", "jobs", "miss_pct", "lambda_usd_per_h", "total_usd_per_1000", "mean_s", "p50_s", "p99_s",
@@ -80,10 +96,7 @@ func writeCSV(out io.Writer, rows []simulate.Row) error {
 	}
 	for _, r := range rows {
 		line := []string{r.Workload, r.Policy, strconv.Itoa(r.Jobs)}
-		for _, v := range []float64{r.Missed, r.CloudPrice, r.PerThousand, r.Mean, r.P50, r.P99, r.Offloaded, r.Idle, float64(r.Peak), r.MaxHour} {
-			line = append(line, strconv.FormatFloat(v, 'g', 6, 64))
-		}
-		if err := w.Write(line); err != nil {
+		if err := w.Write(append(line, figures(r.Missed, r.CloudPrice, r.PerThousand, r.Mean, r.P50, r.P99, r.Offloaded, r.Idle, float64(r.Peak), r.MaxHour)...)); err != nil {
 			return err
 		}
 	}

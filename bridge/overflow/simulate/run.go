@@ -18,6 +18,8 @@ type run struct {
 	now     float64
 	arrived int // jobs
 	waiting queue
+	late    queue // of Savable and Smallest: what can't end in time any more
+	turns   int   // of slots, while there is late work
 	local   queue // what no Lambda takes
 	free    int   // slots
 	localBy int   // slots with what no Lambda takes
@@ -116,6 +118,7 @@ func (r *run) happens(e event) {
 
 // dispatch gives work to free slots, then to the cloud as the policy says.
 func (r *run) dispatch() {
+	r.giveUpLate()
 	for r.free > 0 && r.startLocal() {
 	}
 	for r.review = 0; ; {
@@ -133,11 +136,15 @@ func (r *run) dispatch() {
 func (r *run) startLocal() bool {
 	var job int
 	switch {
+	case r.late.len() > 0 && (r.waiting.len() == 0 || r.turns%lateTurn == 0):
+		job = r.late.take(0)
+		r.turns++
 	case r.local.len() > 0 && (!r.policy.workersTake() || r.waiting.len() == 0 || r.local.at(0) < r.waiting.at(0)):
 		job = r.local.take(0)
 		r.localBy++
 	case r.waiting.len() > 0 && r.policy.workersTake():
-		job = r.waiting.take(0)
+		job = r.waiting.take(r.first())
+		r.turns++
 	default:
 		return false
 	}
@@ -150,6 +157,9 @@ func (r *run) startLocal() bool {
 
 // invoke gives what waits at place to the cloud, if that may cost it and takes it.
 func (r *run) invoke(place int) bool {
+	if r.setup.Order != Oldest {
+		place = r.first()
+	}
 	job := r.waiting.at(place)
 	worst := r.setup.worst(&r.jobs[job])
 	if r.account != nil {

@@ -29,13 +29,14 @@ type Cloud struct {
 	NewPerSec   float64 // environments that can start in a second, and at once
 }
 
-// Order is how what waits is chosen while the budget allows less than is wanted.
+// Order is how work is chosen that the budget leaves waiting.
 type Order int
 
 // Orders.
 const (
-	Oldest  Order = iota // as it came, also when it is late
-	Savable              // first what can still end in time; late work has every fourth turn
+	Oldest   Order = iota // as it came, also when it is late already
+	Savable               // the oldest that can still end in time; every fourth turn of a slot is for late work
+	Smallest              // of those the smallest, once any is late
 )
 
 // Step is where a bridge can die.

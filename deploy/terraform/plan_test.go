@@ -14,11 +14,7 @@ import (
 
 func TestFormat(t *testing.T) {
 	t.Parallel()
-	dir, err := sources()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out, err := command(t, dir, nil, "fmt", "-check", "-diff", "-recursive", "-no-color"); err != nil {
+	if out, err := command(t, ".", nil, "fmt", "-check", "-diff", "-recursive", "-no-color"); err != nil {
 		t.Errorf("not formatted, run terraform fmt -recursive:\n%s", out)
 	}
 }
@@ -33,18 +29,28 @@ provider "aws" {
 }
 `
 
-// exampleVariables are what the examples can't do without.
+// exampleVariables are what the examples can't do without. Production has the rest
+// from the README.
 func exampleVariables(example string) map[string]any {
-	variables := map[string]any{"account_id": account, "region": region, "package": packagePath()}
 	if example == "production" {
-		variables["availability_zones"] = []string{region + "a", region + "b", region + "c"}
-		variables["emails"] = []string{"operaciones@example.org"}
-		variables["provisioned_concurrency"] = 5
-		variables["kubernetes"] = map[string]string{
-			"oidc_provider_arn": "arn:aws:iam::" + account + ":oidc-provider/oidc.eks." + region + ".amazonaws.com/id/ABC",
-		}
+		return map[string]any{"package": packagePath(), "provisioned_concurrency": 5}
 	}
-	return variables
+	return map[string]any{"package": packagePath(), "account_id": account, "region": region}
+}
+
+// readmeVariables is the terraform.tfvars that README has an operator write.
+func readmeVariables(t *testing.T) []byte {
+	t.Helper()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "cat > terraform.tfvars <<END\n")
+	variables, _, closed := strings.Cut(rest, "   END\n")
+	if !found || !closed {
+		t.Fatal("README.md has no terraform.tfvars")
+	}
+	return []byte(variables)
 }
 
 // configure prepares a copy of an example with its variables and an override of its
@@ -56,7 +62,11 @@ func configure(t *testing.T, example string, variables map[string]any, provider 
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string][]byte{"test.auto.tfvars.json": text, "provider_override.tf": []byte(provider)} {
+	files := map[string][]byte{"test.auto.tfvars.json": text, "provider_override.tf": []byte(provider)}
+	if example == "production" {
+		files["terraform.tfvars"] = readmeVariables(t)
+	}
+	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -64,48 +74,60 @@ func configure(t *testing.T, example string, variables map[string]any, provider 
 	return dir
 }
 
-// TestPlan validates and plans both examples with the real provider, which checks
-// more than mocks do; and what it plans is what the policies were held against.
-func TestPlan(t *testing.T) {
+// TestExamples validates and plans both examples with the real provider, which checks
+// more than mocks do, and applies them to mocks meanwhile: what is planned is what the
+// policies are held against.
+func TestExamples(t *testing.T) {
 	for _, example := range []string{"minimal", "production"} {
-		t.Run(example, func(t *testing.T) {
+		t.Run("plan of "+example, func(t *testing.T) {
 			dir := configure(t, example, exampleVariables(example), offline)
-			stood := mocked(t)[example]
 			t.Parallel()
-			out := run(t, dir, "plan", "-json", "-refresh=false", "-lock=false")
-			var planned []string
-			for line := range bytes.Lines(out) {
-				var message struct {
-					Change *struct {
-						Action   string `json:"action"`
-						Resource struct {
-							Address string `json:"addr"`
-						} `json:"resource"`
-					} `json:"change"`
-				}
-				if err := json.Unmarshal(line, &message); err != nil {
-					t.Fatalf("%v: %s", err, line)
-				}
-				if message.Change == nil {
-					continue
-				}
-				if message.Change.Action != "create" {
-					t.Errorf("%s of %s", message.Change.Action, message.Change.Resource.Address)
-				}
-				planned = append(planned, message.Change.Resource.Address)
-			}
-			slices.Sort(planned)
+			planned := planned(t, dir)
 			var judged []string
-			for _, r := range stood.resources {
+			for _, r := range mocked(t)[example].resources {
 				judged = append(judged, r.Address)
 			}
 			slices.Sort(judged)
 			if diff := cmp.Diff(judged, planned); diff != "" {
-				t.Errorf("the policies saw other resources than are planned (-policies +plan):\n%s", diff)
+				t.Errorf("the policies see other resources than are planned (-policies +plan):\n%s", diff)
 			}
 			t.Logf("%d resources", len(planned))
 		})
 	}
+	t.Run("apply to mocks", func(t *testing.T) {
+		initialise(t, ".")
+		t.Parallel()
+		mocked(t)
+	})
+}
+
+// planned are the addresses of what a first plan creates; it does nothing else.
+func planned(t *testing.T, dir string) []string {
+	t.Helper()
+	var addresses []string
+	for line := range bytes.Lines(run(t, dir, "plan", "-json", "-refresh=false", "-lock=false")) {
+		var message struct {
+			Type   string `json:"type"`
+			Change struct {
+				Action   string `json:"action"`
+				Resource struct {
+					Address string `json:"addr"`
+				} `json:"resource"`
+			} `json:"change"`
+		}
+		if err := json.Unmarshal(line, &message); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if message.Type != "planned_change" {
+			continue
+		}
+		if message.Change.Action != "create" {
+			t.Errorf("%s of %s", message.Change.Action, message.Change.Resource.Address)
+		}
+		addresses = append(addresses, message.Change.Resource.Address)
+	}
+	slices.Sort(addresses)
+	return addresses
 }
 
 // TestNoOtherAccount: an example names the account that it is for, and every

@@ -26,8 +26,8 @@ type resource struct {
 	Values  map[string]any `json:"values"`
 }
 
-// state is `terraform show -json`'s form of the values of a state.
-type state struct {
+// contents are `terraform show -json`'s form of the values of a state.
+type contents struct {
 	Outputs map[string]struct {
 		Value any `json:"value"`
 	} `json:"outputs"`
@@ -39,7 +39,7 @@ type module struct {
 	Children  []module   `json:"child_modules"`
 }
 
-func (s state) stack() stack {
+func (s contents) stack() stack {
 	found := stack{outputs: map[string]any{}}
 	for name, output := range s.Outputs {
 		found.outputs[name] = output.Value
@@ -76,7 +76,7 @@ var applied struct {
 	stacks map[string]stack
 }
 
-// applyToMocks runs the native tests: validations of variables, and both examples.
+// applyToMocks runs the native tests of both examples.
 func applyToMocks(t *testing.T) map[string]stack {
 	t.Helper()
 	dir := initialise(t, ".")
@@ -84,10 +84,10 @@ func applyToMocks(t *testing.T) map[string]stack {
 	stacks := map[string]stack{}
 	for line := range bytes.Lines(out) {
 		var message struct {
-			Level   string `json:"@level"`
-			Message string `json:"@message"`
-			Run     string `json:"@testrun"`
-			State   *state `json:"test_state"`
+			Level   string    `json:"@level"`
+			Message string    `json:"@message"`
+			Run     string    `json:"@testrun"`
+			State   *contents `json:"test_state"`
 			Problem *struct {
 				Summary string `json:"summary"`
 				Detail  string `json:"detail"`

@@ -9,6 +9,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -17,7 +18,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 const (
@@ -26,13 +26,15 @@ const (
 
 	// mirrorVariable names a folder with providers, for machines that reach no registry.
 	mirrorVariable = "SAGE_TF_PLUGINS"
-
-	patience = 5 * time.Minute // of one command
 )
 
 var workspace string // a temporary folder; the copy of the sources is in src
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	for name, value := range offlineCredentials { // for the SDK in this process
+		_ = os.Setenv(name, value)
+	}
 	var err error
 	if workspace, err = os.MkdirTemp("", "sage-terraform-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -41,6 +43,12 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	_ = os.RemoveAll(workspace)
 	os.Exit(code)
+}
+
+// offlineCredentials mean nothing, and keep everybody from looking for others.
+var offlineCredentials = map[string]string{
+	"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true",
+	"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
 }
 
 // sources returns the copy that commands run in, without Terraform when there is
@@ -94,7 +102,7 @@ func command(t *testing.T, dir string, env []string, args ...string) ([]byte, er
 	if err != nil {
 		t.Skip("terraform is not on PATH; needed: version 1.9 or later")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), *patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = dir
@@ -119,9 +127,10 @@ func environment(t *testing.T) []string {
 			env = append(env, variable)
 		}
 	}
-	env = append(env, "CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1", "TF_INPUT=0",
-		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
+	env = append(env, "CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1", "TF_INPUT=0")
+	for name, value := range offlineCredentials {
+		env = append(env, name+"="+value)
+	}
 	if mirror := os.Getenv(mirrorVariable); mirror != "" {
 		file := filepath.Join(workspace, "mirror.tfrc")
 		config := fmt.Sprintf("provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror)

@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"testing"
 )
 
+var validations = flag.Bool("validations", false, "have terraform refuse the values in validations, which takes half a minute")
+
 var (
 	ruled    = regexp.MustCompile(`(?ms)^variable "(\w+)" \{\n(.*?)^\}`)
 	runs     = regexp.MustCompile(`(?ms)^run "\w+" \{\n(.*?)^\}`)
@@ -16,11 +19,11 @@ var (
 	expected = regexp.MustCompile(`(?s)expect_failures = \[(.*?)\]`)
 )
 
-// TestEveryRuleRefuses: tests/variables.tftest.hcl has a value that each variable with
-// a rule refuses.
-func TestEveryRuleRefuses(t *testing.T) {
+// TestValuesAreRefused: validations has a value that each rule of each variable
+// refuses; with -validations Terraform is asked whether it does.
+func TestValuesAreRefused(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("tests/variables.tftest.hcl")
+	text, err := os.ReadFile("validations/variables.tftest.hcl")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,4 +52,10 @@ func TestEveryRuleRefuses(t *testing.T) {
 			}
 		}
 	}
+	if !*validations {
+		return // the long form is task deploy:test
+	}
+	dir := initialise(t, ".")
+	run(t, dir, "init", "-no-color", "-test-directory=validations")
+	run(t, dir, "test", "-no-color", "-test-directory=validations", "-var", "package="+packagePath())
 }

@@ -28,7 +28,7 @@ func (c Config) credentials(ctx context.Context) ([]nats.Option, error) {
 		return nil, fmt.Errorf("NATS_CREDS: %w", err)
 	}
 	if creds != "" {
-		if _, err := nkeys.ParseDecoratedJWT([]byte(creds)); err != nil {
+		if _, err := nkeys.ParseDecoratedUserNKey([]byte(creds)); err != nil {
 			return nil, settings.Invalid("NATS_CREDS", c.Creds, "the text of a credentials file, or file:// and its path")
 		}
 		opts = append(opts, nats.UserCredentialBytes([]byte(creds)))

@@ -147,9 +147,11 @@ func (b *Books) end(ctx context.Context, e delegation.Entry, revision uint64, r 
 		b.settle(ctx, e.Reservation, r.Usage.CostUSD)
 	case e.State == delegation.Refused:
 		b.settle(ctx, e.Reservation, 0)
-	case e.State.Over(): // it cost something, and nobody can say what
+	case e.State == delegation.Failed || e.State == delegation.Expired: // it cost something, and nobody can say what
 		b.settle(ctx, e.Reservation, e.ReservedUSD)
 	}
+	// Else the run may be going on: an OUTCOME alone may be another's. The reservation
+	// stands until that is over.
 }
 
 // save writes an entry that others may have changed: then they know better.

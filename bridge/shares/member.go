@@ -1,0 +1,440 @@
+package shares
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sagefleet/sagefleet/bridge/budget"
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/fault"
+)
+
+// Member is one bridge's part in the budget. It writes its share for many reservations
+// at once. It is safe for concurrent use.
+type Member struct {
+	store  Store
+	limits budget.Config
+	worst  float64
+	slots  int
+	host   string
+	cfg    Config
+	asked  chan *ask
+
+	mu    sync.Mutex // of what Open is told
+	left  int        // unused tickets
+	short string
+
+	// What follows belongs to Run.
+	starts   int // of shares; each has a name of its own
+	share    Share
+	revision uint64
+	account  Account
+	accountR uint64
+	dirty    bool               // what the store holds of the share isn't known
+	active   map[string]bool    // tickets that somebody was given
+	costs    map[string]float64 // of what was settled and isn't written yet
+	waiting  []*ask
+	recent   [2]int // reservations asked for in this second and the last
+}
+
+// ask is a reservation that is wanted, or a settlement, which has no key.
+type ask struct {
+	key    string
+	purse  string // the mailbox, when it has a limit of its own
+	expiry time.Time
+	until  time.Time // it waits for a ticket
+
+	id  string // that was given, or is settled
+	usd float64
+
+	done chan error
+}
+
+// NewMember returns the Member of the bridge on host, whose invocations, at most slots
+// at once, cost at most worst USD each.
+func NewMember(store Store, limits budget.Config, worst float64, slots int, host string, cfg Config) *Member {
+	return &Member{store: store, limits: limits, worst: worst, slots: slots, host: host, cfg: cfg,
+		asked: make(chan *ask), active: map[string]bool{}, costs: map[string]float64{}}
+}
+
+// ticketPatience is how long a reservation waits for the lead to issue a ticket.
+const ticketPatience = 250 * time.Millisecond
+
+// busyFor is how long work stays away for which there is no ticket: workers may take it.
+const busyFor = 2 * time.Second
+
+// Reserve uses a ticket for an invocation of k that can't be running after expiry, and
+// returns its name. It returns a *execution.BusyError when there is none, and an empty
+// name when there is no limit.
+func (m *Member) Reserve(ctx context.Context, k execution.Key, expiry time.Time) (string, error) {
+	if !m.limits.Limited() {
+		return "", nil
+	}
+	a := &ask{key: k.Path(), purse: purse(m.limits, k.Mailbox), expiry: expiry, until: time.Now().Add(ticketPatience)}
+	if err := m.ask(ctx, a); err != nil {
+		return "", &execution.BusyError{For: busyFor, Err: err}
+	}
+	return a.id, nil
+}
+
+// Settle says what the invocation that a ticket was used for did cost, in USD. It
+// doesn't wait until that is written: if it never is, the ledger says the same.
+func (m *Member) Settle(ctx context.Context, id string, usd float64) error {
+	return m.ask(ctx, &ask{id: id, usd: usd})
+}
+
+// ask has Run do it.
+func (m *Member) ask(ctx context.Context, a *ask) error {
+	a.done = make(chan error, 1)
+	select {
+	case m.asked <- a:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	// Run answers everything that it took. Who doesn't wait for the answer would not
+	// know what was reserved.
+	return <-a.done
+}
+
+// Open reports whether there is anything to spend, and if not, why not.
+func (m *Member) Open(time.Time) (ok bool, reason string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.left > 0 || m.short == "" {
+		return true, ""
+	}
+	return false, m.short
+}
+
+// Run keeps the share until ctx ends, and then as long as reservations are open that
+// work under way may settle: until drained is closed. Then it gives back what is left.
+func (m *Member) Run(ctx context.Context, drained <-chan struct{}) error {
+	quiet := context.WithoutCancel(ctx)
+	watching, stop := context.WithCancel(quiet)
+	defer stop()
+	changed, err := m.store.Watch(watching, keyAccount)
+	if err != nil {
+		return err
+	}
+	pulse := time.NewTicker(m.cfg.Lease / 3)
+	defer pulse.Stop()
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	m.dirty = true
+	m.begin()
+	m.refresh(quiet)
+	m.write(quiet, true)
+	for {
+		beat := false
+		var patience <-chan time.Time
+		if len(m.waiting) > 0 {
+			patience = time.After(time.Until(m.waiting[0].until))
+		}
+		select {
+		case <-drained:
+			return m.leave(quiet)
+		case a := <-m.asked:
+			m.take(a)
+			m.takeMore()
+		case <-changed:
+			m.refresh(quiet)
+		case <-pulse.C:
+			m.refresh(quiet)
+			beat = true
+		case <-second.C:
+			m.recent = [2]int{0, m.recent[0]}
+		case <-patience:
+		}
+		m.write(quiet, beat)
+	}
+}
+
+func (m *Member) take(a *ask) {
+	if a.key == "" {
+		m.costs[a.id] = a.usd
+		a.done <- nil
+		return
+	}
+	m.waiting = append(m.waiting, a)
+	m.recent[0]++
+}
+
+// takeMore takes what else is asked for at this moment.
+func (m *Member) takeMore() {
+	for {
+		select {
+		case a := <-m.asked:
+			m.take(a)
+		default:
+			return
+		}
+	}
+}
+
+// begin begins a share under a name that no share had before.
+func (m *Member) begin() {
+	m.starts++
+	name := m.host
+	if m.starts > 1 {
+		name += "~" + strconv.Itoa(m.starts)
+	}
+	m.share, m.revision = Share{Bridge: name, Worst: m.worst}, 0
+}
+
+func (m *Member) key() string { return sharePrefix + m.share.Bridge }
+
+// refresh reads the account. One that is older than what was read before says nothing.
+func (m *Member) refresh(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, writePatience)
+	defer cancel()
+	a, revision, err := load[Account](ctx, m.store, keyAccount)
+	if err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("account of the budget not read")
+		return
+	}
+	if revision > m.accountR {
+		m.account, m.accountR = a, revision
+	}
+}
+
+const (
+	writePatience = 5 * time.Second
+	writeTries    = 5
+)
+
+// write does what was asked for, as far as there are tickets, and answers once the
+// store has it.
+func (m *Member) write(ctx context.Context, beat bool) {
+	ctx, cancel := context.WithTimeout(ctx, writePatience)
+	defer cancel()
+	for range writeTries {
+		if m.dirty && !m.reload(ctx) {
+			break
+		}
+		next := m.share.clone()
+		settled := m.settle(&next)
+		served := m.serve(&next)
+		changed := m.tidy(&next) || len(served) > 0 || settled
+		if !changed && !beat {
+			m.publish()
+			m.refuse(time.Now())
+			return
+		}
+		next.Seen = time.Now().UTC()
+		revision, err := save(ctx, m.store, m.key(), next, m.revision)
+		if err == nil {
+			m.share, m.revision = next, revision
+			clear(m.costs)
+			m.answer(served)
+			m.publish()
+			m.refuse(time.Now())
+			return
+		}
+		m.dirty = true
+		if !errors.Is(err, ErrStale) {
+			zerolog.Ctx(ctx).Warn().Err(err).Msg("share of the budget not written")
+			break
+		}
+	}
+	m.publish()
+	m.refuse(time.Now().Add(ticketPatience)) // all of them: nobody may wait for a store that is away
+}
+
+// reload reads what the store holds of the share. One that was closed, because this
+// bridge was silent for too long, is left behind.
+func (m *Member) reload(ctx context.Context) bool {
+	s, revision, err := load[Share](ctx, m.store, m.key())
+	if err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("share of the budget not read")
+		return false
+	}
+	switch {
+	case revision == 0 && m.revision == 0: // it is new
+	case revision == 0 || s.Closed:
+		zerolog.Ctx(ctx).Warn().Str("share", m.share.Bridge).Msg("share of the budget was closed: this bridge was taken for dead")
+		m.begin()
+	default:
+		m.share, m.revision = s, revision
+	}
+	m.dirty = false
+	return true
+}
+
+// serve gives tickets of s to those who wait, and returns to whom.
+func (m *Member) serve(s *Share) (served []*ask) {
+	m.adopt(s)
+	for _, a := range m.waiting {
+		a.id = ""
+		if free := s.freeOf(a.purse); len(free) > 0 {
+			a.id = free[0]
+			t := s.Tickets[a.id]
+			t.Key, t.Expiry = a.key, a.expiry.UTC()
+			s.Tickets[a.id] = t
+			served = append(served, a)
+		}
+	}
+	return served
+}
+
+// settle writes what tickets did cost into s. One that isn't there was settled by
+// somebody else, or is in a share that was closed, which the lead settles.
+func (m *Member) settle(s *Share) (changed bool) {
+	for id, usd := range m.costs {
+		changed = s.settle(id, usd) || changed
+		delete(m.active, id)
+	}
+	return changed
+}
+
+// adopt takes note of the tickets that were issued.
+func (m *Member) adopt(s *Share) {
+	issued := m.account.Issued[s.Bridge]
+	if issued <= s.Adopted {
+		return
+	}
+	for id, r := range m.account.Budget.Open {
+		if shareOf(id) == s.Bridge && number(id) > s.Adopted {
+			s.Tickets[id] = Ticket{Mailbox: purse(m.limits, r.Mailbox), USD: float64(r.Amount) / billion}
+		}
+	}
+	s.Adopted = issued
+}
+
+// billion is in what parts of a USD the account counts.
+const billion = 1e9
+
+// tidy forgets what the account has settled, takes back what nobody was given, and says
+// what is wanted. It reports whether anything is other than it was written.
+func (m *Member) tidy(s *Share) (changed bool) {
+	now := time.Now()
+	changed = s.Adopted != m.share.Adopted
+	asked := map[string]bool{}
+	for _, a := range m.waiting {
+		asked[a.id] = true
+	}
+	for id, t := range s.Tickets {
+		_, open := m.account.Budget.Open[id]
+		switch {
+		case t.Settled && !open:
+			delete(s.Tickets, id)
+			changed = true
+		case t.used() && !m.active[id] && !asked[id]: // an earlier write was answered with an error: nobody knows of it
+			s.Tickets[id] = Ticket{Mailbox: t.Mailbox, USD: t.USD}
+			changed = true
+		case t.used() && now.After(t.Expiry.Add(late)): // what it cost was never said
+			s.settle(id, t.USD)
+			delete(m.active, id)
+			changed = true
+		}
+	}
+	free := s.count(Ticket.free)
+	want, most, idle := m.wants(s)
+	if !maps.Equal(want, s.Want) || most != s.Most || idle != s.Idle || free != s.count(Ticket.free) {
+		s.Want, s.Most, s.Idle = want, most, idle
+		changed = true
+	}
+	return changed
+}
+
+// wants is how many unused tickets s should have: as many as were asked for in the last
+// two seconds, or one to begin with. What others lack meanwhile goes back.
+func (m *Member) wants(s *Share) (want map[string]int, most int, idle bool) {
+	if !m.limits.Limited() {
+		return nil, 0, true
+	}
+	most = max(m.slots-s.count(Ticket.used), 0)
+	lately := m.recent[0] + m.recent[1]
+	idle = lately == 0 && len(m.waiting) == 0
+	want = map[string]int{"": min(most, max(lately, 1))}
+	for _, a := range m.waiting {
+		if a.id == "" && a.purse != "" {
+			want[a.purse]++
+		}
+	}
+	if keep := want[""]; m.account.Starved {
+		if idle {
+			keep = 0
+		}
+		free := s.freeOf("")
+		for _, id := range free[min(keep, len(free)):] {
+			s.settle(id, 0)
+		}
+	}
+	return want, most, idle
+}
+
+// answer tells who was served.
+func (m *Member) answer(served []*ask) {
+	for _, a := range served {
+		m.active[a.id] = true
+		a.done <- nil
+	}
+	m.drop(served)
+}
+
+func (m *Member) drop(gone []*ask) {
+	is := map[*ask]bool{}
+	for _, a := range gone {
+		is[a] = true
+	}
+	left := m.waiting[:0]
+	for _, a := range m.waiting {
+		if !is[a] {
+			left = append(left, a)
+		}
+	}
+	clear(m.waiting[len(left):])
+	m.waiting = left
+}
+
+// refuse answers those whose patience is over at a time.
+func (m *Member) refuse(at time.Time) {
+	var gone []*ask
+	for _, a := range m.waiting {
+		if a.until.After(at) {
+			continue
+		}
+		reason := m.account.Short
+		if reason == "" {
+			reason = "no share of the budget was granted in time"
+		}
+		a.done <- fault.New(budget.CodeExhausted, "%s", reason).Advise("it executes on workers; room comes back with time")
+		gone = append(gone, a)
+	}
+	m.drop(gone)
+}
+
+func (m *Member) publish() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.left, m.short = m.share.count(Ticket.free), m.account.Short
+}
+
+// leave closes the share: what was not used goes back at once.
+func (m *Member) leave(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, writePatience)
+	defer cancel()
+	for range writeTries {
+		if m.dirty && !m.reload(ctx) {
+			break
+		}
+		next := m.share.clone()
+		next.close()
+		next.Seen = time.Now().UTC()
+		_, err := save(ctx, m.store, m.key(), next, m.revision)
+		if err == nil {
+			return nil
+		}
+		if m.dirty = true; !errors.Is(err, ErrStale) {
+			return fmt.Errorf("give the share of the budget back: %w", err)
+		}
+	}
+	return nil
+}

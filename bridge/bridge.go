@@ -18,13 +18,17 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sagefleet/sagefleet/bridge/budget"
+	"github.com/sagefleet/sagefleet/bridge/lead"
 	"github.com/sagefleet/sagefleet/bridge/overflow"
 	"github.com/sagefleet/sagefleet/bridge/reconcile"
+	"github.com/sagefleet/sagefleet/bridge/shares"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/event"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/heartbeat"
+	"github.com/sagefleet/sagefleet/shared/lock"
 	"github.com/sagefleet/sagefleet/shared/machine"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/queue"
@@ -44,6 +48,8 @@ type Config struct {
 	Queue     queue.Config
 	Guard     guard.Config
 	Reconcile reconcile.Config
+	Budget    budget.Config
+	Shares    shares.Config
 }
 
 // Validate refuses values that can't work, by variable.
@@ -70,6 +76,9 @@ type Bridge struct {
 	steerer  *steerer
 	herald   *herald
 	gauges   *gauges
+	member   *shares.Member // nil without a budget
+	leases   *lock.Locker
+	duties   []lead.Duty // of the lead, besides repairs
 }
 
 // Governor says how much the Lambda takes; see package governor.
@@ -108,7 +117,8 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 		return nil, fmt.Errorf("open bucket %s: %w", bus.BucketFleet, err)
 	}
 	b := &Bridge{host: host, started: time.Now().UTC(), slots: cfg.Slots, js: js, counts: &counts{}, meter: machine.NewMeter(),
-		consumer: queue.NewOverflow(js, fleet.AckWait, cfg.Slots, cfg.Queue), beats: heartbeat.NewSender(js, members)}
+		consumer: queue.NewOverflow(js, fleet.AckWait, cfg.Slots, cfg.Queue), beats: heartbeat.NewSender(js, members),
+		leases: lock.New(js, members, leaseTTL, host)}
 	b.fleet = heartbeat.NewFleet(members, b.heard)
 	b.herald = &herald{publish: b.publish, data: b.told}
 	b.steerer = &steerer{policy: overflow.New(cfg.Overflow), tap: b.consumer.Tap, tell: b.herald.see, wake: make(chan struct{}, 1),
@@ -129,6 +139,9 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	return b, nil
 }
 
+// leaseTTL is how long the lead outlives a bridge that died.
+const leaseTTL = 10 * time.Second
+
 // Run forwards and repairs until ctx ends and then drains. The fleet hears from it until
 // it is done.
 func (b *Bridge) Run(ctx context.Context) error {
@@ -143,14 +156,21 @@ func (b *Bridge) Run(ctx context.Context) error {
 	defer beating.Wait()
 	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return b.consumer.Run(ctx, b.next) })
+	drained := make(chan struct{})
+	group.Go(func() error {
+		defer close(drained)
+		return b.consumer.Run(ctx, b.next)
+	})
+	if b.member != nil {
+		group.Go(func() error { return b.member.Run(ctx, drained) })
+	}
 	group.Go(func() error { return b.fleet.Run(ctx) })
 	group.Go(func() error {
 		b.awaitFleet(ctx)
 		return b.steerer.run(ctx)
 	})
 	group.Go(func() error { return b.gauges.run(ctx) })
-	group.Go(func() error { return b.repairs.Run(ctx) })
+	group.Go(func() error { return b.lead(ctx) })
 	return group.Wait()
 }
 

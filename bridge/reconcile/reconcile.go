@@ -2,7 +2,7 @@
 // undone, and does it: outcomes that were not recorded, told or dead-lettered, and
 // accepted work that is on no queue any more.
 //
-// One of several bridges does it, under a lease, but nothing depends on that: every
+// One of several bridges does it, the one that leads, but nothing depends on that: every
 // act is one that may be done twice. Work that merely waits is never touched.
 //
 // What a sweep costs is bounded, and grows with how much happens, not with how
@@ -68,7 +68,6 @@ func (c Config) Validate(stateTTL time.Duration) error {
 // Reconciler repairs. It is not safe for concurrent use; several of them are.
 type Reconciler struct {
 	js       jetstream.JetStream
-	lease    *lock.Locker // among reconcilers
 	locks    *lock.Locker // of executions
 	states   *state.Store
 	objects  storage.Store
@@ -93,14 +92,11 @@ type memory struct {
 	ends     rotation
 }
 
-// leaseTTL is how long the lease outlives a holder that died.
-const leaseTTL = 15 * time.Second
-
 // New returns a Reconciler that runs on host. It opens the fleet's buckets and
 // starts nothing.
 func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fleet bus.Config, stateTTL time.Duration, host string, cfg Config) (*Reconciler, error) {
 	buckets := map[string]jetstream.KeyValue{}
-	for _, name := range []string{bus.BucketLocks, bus.BucketState, bus.BucketFleet, bus.BucketDelegations} {
+	for _, name := range []string{bus.BucketLocks, bus.BucketState, bus.BucketDelegations} {
 		kv, err := js.KeyValue(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("open bucket %s: %w", name, err)
@@ -109,7 +105,7 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	}
 	states, events := state.New(js, buckets[bus.BucketState], stateTTL), event.New(js, bus.SubjectEvent)
 	r := &Reconciler{js: js, objects: objects, outcomes: outcome.New(objects), states: states, events: events,
-		lease: lock.New(js, buckets[bus.BucketFleet], leaseTTL, host), locks: lock.New(js, buckets[bus.BucketLocks], fleet.LockTTL(), host),
+		locks:  lock.New(js, buckets[bus.BucketLocks], fleet.LockTTL(), host),
 		ending: guard.NewEnding(states, events, host), ledger: delegation.New(js, buckets[bus.BucketDelegations], stateTTL), host: host, cfg: cfg}
 	r.Reset()
 	return r, nil
@@ -124,53 +120,23 @@ func (r *Reconciler) Reset() {
 		requests: rotation{grace: r.cfg.Grace}, ends: rotation{grace: r.cfg.Grace}}
 }
 
-// leaseName is what reconcilers lock.
-const leaseName = "reconciler"
-
-// Run sweeps while this Reconciler holds the lease, until ctx ends.
+// Run sweeps until ctx ends.
 func (r *Reconciler) Run(ctx context.Context) error {
 	if r.cfg.Every == 0 {
 		<-ctx.Done()
 		return nil
 	}
+	r.Reset()
 	defer r.Reset()
 	for ctx.Err() == nil {
-		wait := r.cfg.Every
-		lease, err := r.lease.Acquire(ctx, leaseName)
-		held, isHeld := errors.AsType[*lock.HeldError](err)
-		switch {
-		case err == nil:
-			r.lead(ctx, lease)
-			wait = time.Second
-		case isHeld:
-			wait = min(wait, held.Remaining)
-		case ctx.Err() == nil:
-			zerolog.Ctx(ctx).Warn().Err(err).Msg("reconciler's lease not taken")
-		}
-		pause(ctx, wait)
-	}
-	return nil
-}
-
-// lead sweeps until the lease is lost or ctx ends.
-func (r *Reconciler) lead(ctx context.Context, lease *lock.Lease) {
-	zerolog.Ctx(ctx).Info().Str("host", r.host).Msg("reconciler leads")
-	r.Reset()
-	held, stop := lease.Keep(ctx)
-	for held.Err() == nil {
 		began := time.Now()
-		done, err := r.Sweep(held)
-		if held.Err() == nil {
+		done, err := r.Sweep(ctx)
+		if ctx.Err() == nil {
 			done.log(ctx, time.Since(began), err)
 		}
-		pause(held, r.cfg.Every)
+		pause(ctx, r.cfg.Every)
 	}
-	stop()
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	if err := lease.Release(last); err != nil && !errors.Is(err, lock.ErrLost) {
-		zerolog.Ctx(ctx).Warn().Err(err).Msg("reconciler's lease left to expire")
-	}
+	return nil
 }
 
 func pause(ctx context.Context, wait time.Duration) {

@@ -1,7 +1,6 @@
 package reconcile_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -343,39 +342,6 @@ func TestErasedIsNotBroughtBack(t *testing.T) {
 	}
 	if told := f.events(t); len(told) != 0 {
 		t.Errorf("told %q", told)
-	}
-}
-
-// One of several leads; when it goes, another takes over.
-func TestAnotherTakesOver(t *testing.T) {
-	t.Parallel()
-	f := newFleet(t, storagetest.Dir(t))
-	first, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 2)
-	go func() { ended <- f.reconciler(t, "h1", config).Run(first) }()
-	fleet := bucket(t, f.js, bus.BucketFleet)
-	leads := func(host string) func() bool {
-		return func() bool {
-			entry, err := fleet.Get(t.Context(), "reconciler")
-			return err == nil && string(entry.Value()[:2]) == host
-		}
-	}
-	eventually(t, "the first leads", leads("h1"))
-	second, stopSecond := context.WithCancel(t.Context())
-	go func() { ended <- f.reconciler(t, "h2", config).Run(second) }()
-	f.submit(t, "e1")
-	eventually(t, "it is on the queue", func() bool { return f.backlog(t).Waiting == 1 })
-	if !leads("h1")() {
-		t.Error("two lead")
-	}
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-	eventually(t, "the second leads", leads("h2"))
-	stopSecond()
-	if err := <-ended; err != nil {
-		t.Error(err)
 	}
 }
 

@@ -238,9 +238,10 @@ func (l *Lead) bury(ctx context.Context, name string, s *Share, revision uint64,
 	return revision, err
 }
 
-// late is how much later than its expiry an invocation may begin that was written down
-// before: its bridge may have been stopped in between for that long.
-const late = time.Minute
+// late is how much later than its expiry an invocation may be running that was written
+// down before: its bridge may have been stopped until then, and asked at the last
+// moment. No Lambda runs for longer.
+const late = 16 * time.Minute
 
 // cost is what a used ticket cost: what the ledger says, or the most once the invocation
 // can't be running any more.

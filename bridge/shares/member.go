@@ -31,6 +31,8 @@ type Member struct {
 	left  int        // unused tickets
 	short string
 
+	onShared func(bridges int)
+
 	// What follows belongs to Run.
 	starts   int // of shares; each has a name of its own
 	share    Share
@@ -63,6 +65,10 @@ func NewMember(store Store, limits budget.Config, worst float64, slots int, host
 	return &Member{store: store, limits: limits, worst: worst, slots: slots, host: host, cfg: cfg,
 		asked: make(chan *ask), active: map[string]bool{}, costs: map[string]float64{}}
 }
+
+// OnShared has f called with the number of bridges that share when it changes; before
+// Run.
+func (m *Member) OnShared(f func(bridges int)) { m.onShared = f }
 
 // ticketPatience is how long a reservation waits for the lead to issue a ticket.
 const ticketPatience = 250 * time.Millisecond
@@ -198,6 +204,9 @@ func (m *Member) refresh(ctx context.Context) {
 	if err != nil {
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("account of the budget not read")
 		return
+	}
+	if revision > m.accountR && m.onShared != nil && a.Live > 0 && a.Live != m.account.Live {
+		m.onShared(a.Live)
 	}
 	if revision > m.accountR {
 		m.account, m.accountR = a, revision

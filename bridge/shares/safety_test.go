@@ -16,8 +16,10 @@ import (
 
 var seeds = flag.Int("seeds", 6, "how many worlds of three bridges are lived through")
 
+// In scarcity every ticket is used at once; in plenty many lie about unused.
 var (
 	limits = budget.Config{Hour: 0.3, Day: 3, Mailboxes: map[string]float64{"ventas": 0.1}}
+	plenty = budget.Config{Hour: 1.5, Day: 20, Mailboxes: map[string]float64{"ventas": 0.3}}
 	timing = shares.Config{Lease: 30 * time.Second}
 )
 
@@ -29,13 +31,20 @@ func TestNoSpanCostsMoreThanItsBudget(t *testing.T) {
 	served := 0
 	for seed := range *seeds {
 		synctest.Test(t, func(t *testing.T) {
+			limits := limits
+			if seed%2 == 1 {
+				limits = plenty
+			}
 			w := newWorld(uint64(seed), limits)
-			w.live(4*time.Hour, 3)
+			w.live(3*time.Hour, 3)
 			hour := most(w.spent, time.Hour, "")
 			t.Logf("seed %d: %d invocations; the dearest hour $%.3f of %.2f, of ventas $%.3f of %.2f", seed, w.served, hour, limits.Hour,
 				most(w.spent, time.Hour, "ventas"), limits.Mailboxes["ventas"])
 			if hour > limits.Hour+1e-9 || most(w.spent, 24*time.Hour, "") > limits.Day+1e-9 || most(w.spent, time.Hour, "ventas") > limits.Mailboxes["ventas"]+1e-9 {
 				t.Errorf("seed %d: the budget was exceeded", seed)
+			}
+			for _, wrong := range w.wrong {
+				t.Errorf("seed %d: %s", seed, wrong)
 			}
 			for step, n := range w.faults {
 				total[step] += n

@@ -2,6 +2,7 @@ package shares_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -40,6 +41,8 @@ type world struct {
 	faulty  bool
 	faults  map[string]int // by step and kind
 	served  int
+	tickets map[string]bool // that an invocation was made with
+	wrong   []string
 	running sync.WaitGroup
 }
 
@@ -66,7 +69,7 @@ type spend struct {
 
 func newWorld(seed uint64, limits budget.Config) *world {
 	return &world{random: rand.New(rand.NewPCG(seed, 1)), values: map[string]value{}, entries: map[execution.Key]entry{},
-		over: make(chan struct{}), limits: limits, faulty: true, faults: map[string]int{}}
+		over: make(chan struct{}), limits: limits, faulty: true, faults: map[string]int{}, tickets: map[string]bool{}}
 }
 
 func (w *world) chance() float64 {
@@ -98,14 +101,16 @@ func (b *bridge) step(name string) error {
 			c /= 10 // steps that are seldom made
 		}
 		switch {
-		case c < 0.0004:
+		case c < 0.0003:
 			b.fault(name+" crash", func() { b.dead = true })
-		case c < 0.0012:
-			long := time.Duration(math.Pow(b.w.chance(), 2) * float64(time.Hour))
-			b.fault(name+" pause", func() { b.until = time.Now().Add(long) })
 		case c < 0.0020:
+			long := time.Duration(math.Pow(b.w.chance(), 4) * float64(time.Hour))
+			b.fault(name+" pause", func() { b.until = time.Now().Add(long) })
+		case c < 0.0100:
 			b.w.note(name + " error")
 			return errLost
+		case c < 0.04:
+			time.Sleep(time.Duration(b.w.chance() * float64(3*time.Second))) // the network's
 		}
 	}
 	for {
@@ -247,7 +252,7 @@ func (l ledger) Save(_ context.Context, e delegation.Entry, revision uint64) (no
 
 // invoke has the Lambda run, which costs money at some time until it ends, whether
 // anybody still waits or not.
-func (b *bridge) invoke(mailbox string, expiry time.Time) remote.Result {
+func (b *bridge) invoke(k execution.Key, expiry time.Time) remote.Result {
 	if err := b.step("before invoke"); err != nil || !time.Now().Before(expiry) { // the request's own deadline
 		return remote.Result{State: delegation.Refused, Err: err}
 	}
@@ -259,13 +264,17 @@ func (b *bridge) invoke(mailbox string, expiry time.Time) remote.Result {
 	}
 	at := time.Now().Add(time.Duration(b.w.chance() * float64(takes)))
 	b.w.mu.Lock()
-	b.w.spent = append(b.w.spent, spend{at, mailbox, usd})
+	b.w.spent = append(b.w.spent, spend{at, k.Mailbox, usd})
+	b.w.begins(k)
 	b.w.mu.Unlock()
 	select {
 	case <-time.After(takes):
 	case <-b.w.over:
 		return remote.Result{State: delegation.Unknown}
 	}
+	b.w.mu.Lock()
+	b.w.isReserved(k, "ends")
+	b.w.mu.Unlock()
 	usage := &execution.Usage{CostUSD: usd}
 	switch err, c := b.step("after invoke"), b.w.chance(); {
 	case errors.Is(err, errOver) || c < 0.02:
@@ -276,6 +285,27 @@ func (b *bridge) invoke(mailbox string, expiry time.Time) remote.Result {
 		return remote.Result{State: delegation.Failed, Usage: usage}
 	}
 	return remote.Result{State: delegation.Ended, Usage: usage}
+}
+
+// begins checks that an invocation has a ticket of its own.
+func (w *world) begins(k execution.Key) {
+	w.isReserved(k, "begins")
+	id := w.entries[k].Reservation
+	if w.tickets[id] {
+		w.wrong = append(w.wrong, fmt.Sprintf("%s is used twice, the second time for %s", id, k))
+	}
+	w.tickets[id] = true
+}
+
+// isReserved checks that the account holds what an invocation may cost.
+func (w *world) isReserved(k execution.Key, when string) {
+	var a shares.Account
+	if err := json.Unmarshal(w.values["account"].data, &a); err != nil {
+		w.wrong = append(w.wrong, err.Error())
+	}
+	if id := w.entries[k].Reservation; a.Budget.Open[id].Amount == 0 {
+		w.wrong = append(w.wrong, fmt.Sprintf("%s %s with the ticket %q, of which the account knows nothing", k, when, id))
+	}
 }
 
 // run is a bridge from its start to its death.
@@ -317,5 +347,5 @@ func (b *bridge) work(ctx context.Context, accounts *books.Books, id string) {
 	b.w.mu.Lock()
 	b.w.served++
 	b.w.mu.Unlock()
-	end(ctx, b.invoke(mailbox, expiry))
+	end(ctx, b.invoke(a.Request.Key(), expiry))
 }

@@ -18,12 +18,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sagefleet/sagefleet/bridge"
-	"github.com/sagefleet/sagefleet/bridge/books"
 	"github.com/sagefleet/sagefleet/bridge/reconcile"
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/deploy/lambdalocal"
 	"github.com/sagefleet/sagefleet/shared/bus"
-	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
 	"github.com/sagefleet/sagefleet/worker"
@@ -174,15 +172,7 @@ func (p *Platform) addBridge(ctx context.Context, group *errgroup.Group, cfg Con
 	if err != nil {
 		return err
 	}
-	accounts, err := books.Open(ctx, p.JS, books.Unlimited{}, "bridge", calls, over.Guard.StateTTL)
-	if err != nil {
-		return err
-	}
-	lambda, err := remote.New(client, outcome.New(p.Objects), calls, remote.WithBooks(accounts))
-	if err != nil {
-		return err
-	}
-	b, err := bridge.New(ctx, p.JS, p.Objects, p.Fleet, lambda, "bridge", over, bridge.WithGovernor(lambda.Governor()))
+	b, err := bridge.Open(ctx, p.JS, p.Objects, p.Fleet, client, "bridge", over, calls)
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,7 @@ const (
 	BucketFleet = "sage_fleet"
 
 	BucketDelegations = "sage_delegations"
+	BucketBudget      = "sage_budget"
 )
 
 const (

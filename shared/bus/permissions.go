@@ -41,10 +41,11 @@ func (i Identity) Permissions(mailboxes ...string) Permissions {
 	case IdentityBridge:
 		p.Publish = join(look(), locksAndRecords(), settle(), requeue("accepted work that was lost"),
 			take(StreamExecutions, ConsumerFleet), readWork(), writeBucket(BucketDelegations, "what it hands to a Lambda"),
-			watchBucket(BucketDelegations, "what a dead bridge left open"),
+			watchBucket(BucketDelegations, "what dead bridges left"), readBucket(BucketBudget, "what may be spent"),
+			writeBucket(BucketBudget, "what is spent"), watchBucket(BucketBudget, "what may be spent"),
 			read(StreamDead, prefixDead+">", "whether a dead letter is there"),
 			remove(StreamExecutions, "what a sweep has moved"), remove(StreamLater, "what a sweep has moved"),
-			readBucket(BucketFleet, "the lease of the reconciler"), writeBucket(BucketFleet, "the lease of the reconciler, and its heartbeat"),
+			readBucket(BucketFleet, "who leads"), writeBucket(BucketFleet, "the lease of the lead, and its heartbeat"),
 			watchBucket(BucketFleet, "heartbeats"), []Grant{{prefixDecision + "*", "what it takes, and why"}},
 			scanBucket(BucketState, "records that did not change for long"))
 	case IdentityLambda:
@@ -55,6 +56,7 @@ func (i Identity) Permissions(mailboxes ...string) Permissions {
 			[]Grant{{prefixDead + "*.*.*", "that a letter was redriven"}, {prefixEvent + "*.*", "what the operator did"}},
 			remove(StreamDead, "an erasure"), remove(StreamEvents, "an erasure"),
 			watchBucket(BucketState, "to follow an execution, and to verify"), watchBucket(BucketDelegations, "to list them"),
+			readBucket(BucketBudget, "what is spent"), watchBucket(BucketBudget, "what is spent"),
 			watchBucket(BucketFleet, "who is there"),
 			scan(StreamEvents, "."+EventFilter, "to follow what happens; an erasure"))
 	case IdentityConsole:

@@ -15,11 +15,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/bridge"
-	"github.com/sagefleet/sagefleet/bridge/books"
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/guard"
-	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
 )
@@ -48,7 +46,8 @@ func main() {
 func run(ctx context.Context) error {
 	cfg, err := settings.Parse[config](env.ToMap(os.Environ()))
 	if err == nil {
-		err = errors.Join(cfg.Fleet.Validate(), cfg.Bridge.Validate(), cfg.Remote.Validate())
+		err = errors.Join(cfg.Fleet.Validate(), cfg.Bridge.Validate(), cfg.Remote.Validate(),
+			cfg.Bridge.Budget.Validate(cfg.Remote.MaxCost()))
 	}
 	if err != nil {
 		return err
@@ -68,15 +67,7 @@ func run(ctx context.Context) error {
 	defer nc.Close()
 	host := guard.NewHost()
 	zerolog.Ctx(ctx).Info().Str("host", host).Str("storage", objects.URL()).Msg("bridge starts")
-	accounts, err := books.Open(ctx, js, books.Unlimited{}, host, cfg.Remote, cfg.Bridge.Guard.StateTTL)
-	if err != nil {
-		return err
-	}
-	lambda, err := remote.New(client, outcome.New(objects), cfg.Remote, remote.WithBooks(accounts))
-	if err != nil {
-		return err
-	}
-	b, err := bridge.New(ctx, js, objects, cfg.Fleet, lambda, host, cfg.Bridge, bridge.WithGovernor(lambda.Governor()))
+	b, err := bridge.Open(ctx, js, objects, cfg.Fleet, client, host, cfg.Bridge, cfg.Remote)
 	if err != nil {
 		return err
 	}

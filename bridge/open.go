@@ -1,0 +1,59 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/bridge/books"
+	"github.com/sagefleet/sagefleet/bridge/lead"
+	"github.com/sagefleet/sagefleet/bridge/remote"
+	"github.com/sagefleet/sagefleet/bridge/shares"
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/delegation"
+	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/storage"
+)
+
+// Open returns a Bridge called host that forwards to the Lambda of calls by way of
+// client, keeps the books and its share of the budget, and leads if no other does. It
+// opens the fleet's buckets and starts nothing.
+func Open(ctx context.Context, js jetstream.JetStream, objects storage.Store, fleet bus.Config,
+	client remote.Invoker, host string, cfg Config, calls remote.Config, opts ...Option) (*Bridge, error) {
+	if err := errors.Join(calls.Validate(), cfg.Budget.Validate(calls.MaxCost())); err != nil {
+		return nil, err
+	}
+	buckets := map[string]jetstream.KeyValue{}
+	for _, name := range []string{bus.BucketBudget, bus.BucketDelegations} {
+		kv, err := js.KeyValue(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("open bucket %s: %w", name, err)
+		}
+		buckets[name] = kv
+	}
+	ledger := delegation.New(js, buckets[bus.BucketDelegations], cfg.Guard.StateTTL)
+	store := shares.NewBucket(buckets[bus.BucketBudget])
+	member := shares.NewMember(store, cfg.Budget, calls.MaxCost(), cfg.Slots, host, cfg.Shares)
+	accounts := books.New(ledger, member, host, calls.Function, delegation.ModeSync, calls.MaxCost())
+	lambda, err := remote.New(client, outcome.New(objects), calls, remote.WithBooks(accounts))
+	if err != nil {
+		return nil, err
+	}
+	governor := lambda.Governor()
+	member.OnShared(func(bridges int) { governor.SetShare(1 / float64(bridges)) })
+	b, err := New(ctx, js, objects, fleet, lambda, host, cfg, append([]Option{WithGovernor(governor), WithGate(member)}, opts...)...)
+	if err != nil {
+		return nil, err
+	}
+	b.member = member
+	b.duties = append(b.duties, shares.NewLead(store, ledger, cfg.Budget, host, cfg.Shares).Run)
+	return b, nil
+}
+
+// lead does what one of the bridges does for all, while it is this one.
+func (b *Bridge) lead(ctx context.Context) error {
+	duties := append([]lead.Duty{b.repairs.Run}, b.duties...)
+	return lead.Run(ctx, b.leases, duties...)
+}

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ func Open(ctx context.Context, js jetstream.JetStream, objects storage.Store, fl
 	ledger := delegation.New(js, buckets[bus.BucketDelegations], cfg.Guard.StateTTL)
 	store := shares.NewBucket(buckets[bus.BucketBudget])
 	member := shares.NewMember(store, cfg.Budget, calls.MaxCost(), cfg.Slots, host, cfg.Shares)
-	accounts := books.New(ledger, member, host, calls.Function, delegation.ModeSync, calls.MaxCost())
+	accounts := books.New(ledger, member, host, calls.Function, cmp.Or(calls.Mode, remote.Sync), calls.MaxCost())
 	lambda, err := remote.New(client, outcome.New(objects), calls, remote.WithBooks(accounts))
 	if err != nil {
 		return nil, err
@@ -54,6 +55,10 @@ func Open(ctx context.Context, js jetstream.JetStream, objects storage.Store, fl
 
 // lead does what one of the bridges does for all, while it is this one.
 func (b *Bridge) lead(ctx context.Context) error {
+	if len(b.duties) == 0 && !b.repairs.On() {
+		<-ctx.Done()
+		return nil
+	}
 	duties := append([]lead.Duty{b.repairs.Run}, b.duties...)
 	return lead.Run(ctx, b.leases, duties...)
 }

@@ -8,17 +8,14 @@
 package books
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/bridge/remote"
-	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/failpoint"
@@ -60,15 +57,6 @@ func New(ledger Ledger, budget Budget, host, function, mode string, worst float6
 		form: delegation.Entry{Function: function, Bridge: host, Mode: mode, ReservedUSD: worst}}
 }
 
-// Open returns Books over the fleet's ledger, which keeps what is over for ttl.
-func Open(ctx context.Context, js jetstream.JetStream, budget Budget, host string, cfg remote.Config, ttl time.Duration) (*Books, error) {
-	kv, err := js.KeyValue(ctx, bus.BucketDelegations)
-	if err != nil {
-		return nil, fmt.Errorf("open bucket %s: %w", bus.BucketDelegations, err)
-	}
-	return New(delegation.New(js, kv, ttl), budget, host, cfg.Function, cmp.Or(cfg.Mode, delegation.ModeSync), cfg.MaxCost()), nil
-}
-
 // patience bounds each step, and with it how late a run may begin after it was
 // written down.
 const patience = 10 * time.Second
@@ -100,7 +88,7 @@ func (b *Books) Begin(ctx context.Context, a execution.Attempt, expiry time.Time
 		return nil, err
 	}
 	failpoint.Hit(failpoint.Entered)
-	return func(ctx context.Context, r remote.Result) { b.end(ctx, e, revision, r) }, nil
+	return func(ctx context.Context, r remote.Result) { revision = b.end(ctx, e, revision, r) }, nil
 }
 
 // enter writes e, in the place of one that is over.
@@ -134,15 +122,17 @@ func busy(err error) error { return &execution.BusyError{For: time.Second, Err: 
 
 // end writes down what came of the run. Without the ctx of the work, which may have
 // ended.
-func (b *Books) end(ctx context.Context, e delegation.Entry, revision uint64, r remote.Result) {
+func (b *Books) end(ctx context.Context, e delegation.Entry, revision uint64, r remote.Result) uint64 {
 	e.State, e.Billed, e.RequestID, e.Updated = r.State, r.Usage, r.RequestID, time.Now().UTC()
 	if r.Err != nil {
 		what := fault.Describe(r.Err)
 		e.Code, e.Reason = string(what.Code), what.Message
 	}
-	b.save(ctx, e, revision)
+	revision = b.save(ctx, e, revision)
 	failpoint.Hit(failpoint.Closed)
 	switch {
+	case r.AtMost > 0 && r.Usage == nil:
+		b.settle(ctx, e.Reservation, min(r.AtMost, e.ReservedUSD))
 	case r.Usage != nil:
 		b.settle(ctx, e.Reservation, r.Usage.CostUSD)
 	case e.State == delegation.Refused:
@@ -152,15 +142,21 @@ func (b *Books) end(ctx context.Context, e delegation.Entry, revision uint64, r 
 	}
 	// Else the run may be going on: an OUTCOME alone may be another's. The reservation
 	// stands until that is over.
+	return revision
 }
 
 // save writes an entry that others may have changed: then they know better.
-func (b *Books) save(ctx context.Context, e delegation.Entry, revision uint64) {
+func (b *Books) save(ctx context.Context, e delegation.Entry, revision uint64) uint64 {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	if _, err := b.ledger.Save(ctx, e, revision); err != nil && !errors.Is(err, delegation.ErrStale) {
+	saved, err := b.ledger.Save(ctx, e, revision)
+	if err == nil {
+		return saved
+	}
+	if !errors.Is(err, delegation.ErrStale) {
 		zerolog.Ctx(ctx).Warn().Err(err).Str("state", string(e.State)).Msg("delegation left to the reconciler")
 	}
+	return revision
 }
 
 func (b *Books) settle(ctx context.Context, reservation string, usd float64) {

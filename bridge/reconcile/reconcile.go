@@ -120,9 +120,12 @@ func (r *Reconciler) Reset() {
 		requests: rotation{grace: r.cfg.Grace}, ends: rotation{grace: r.cfg.Grace}}
 }
 
+// On reports whether there is anything to do for Run.
+func (r *Reconciler) On() bool { return r.cfg.Every > 0 }
+
 // Run sweeps until ctx ends.
 func (r *Reconciler) Run(ctx context.Context) error {
-	if r.cfg.Every == 0 {
+	if !r.On() {
 		<-ctx.Done()
 		return nil
 	}

@@ -12,14 +12,16 @@ import (
 // Books are kept of every invocation; see package books.
 type Books interface {
 	// Begin is called just before the Lambda is asked to carry out a, which it can't be
-	// doing any more after expiry. With an error it is not asked. end is called once.
+	// doing any more after expiry. With an error it is not asked. end is called once, and
+	// before that with Running if Lambda has taken an event.
 	Begin(ctx context.Context, a execution.Attempt, expiry time.Time) (end func(context.Context, Result), err error)
 }
 
 // Result is what came of an invocation.
 type Result struct {
-	State     delegation.State // Ended, Failed, Refused, Expired, or Unknown
+	State     delegation.State // Running, Ended, Failed, Refused, Expired, or Unknown
 	Usage     *execution.Usage // nil when the bill isn't known
+	AtMost    float64          // USD that it cost, when the run is over and the bill isn't known; 0 is unknown
 	RequestID string           // Lambda's; empty when it didn't answer
 	Err       error            // why there is no outcome
 }

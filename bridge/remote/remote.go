@@ -20,6 +20,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/bridge/governor"
+	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
@@ -93,12 +94,19 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 	if asked.running {
 		e.tell(ctx, permit, asked)
 	}
+	if asked.accepted {
+		end(ctx, Result{State: delegation.Running, RequestID: asked.requestID})
+	}
 	o, err := e.settle(ctx, a.Request.Key(), asked, expiry)
 	if !asked.running {
 		asked.err = err
 		e.tell(ctx, permit, asked)
 	}
-	end(ctx, asked.result(err, expiry))
+	result := asked.result(err, expiry)
+	if err == nil && o.Executor == execution.OnLambda && execution.AttemptToken(o.Attempt) == a.Token {
+		result.AtMost = e.cfg.Cost(time.Since(expiry.Add(-e.cfg.Longest()))+closing, e.cfg.MemoryMB)
+	}
+	end(ctx, result)
 	switch {
 	case err == nil:
 		o.Usage = asked.usage
@@ -107,6 +115,9 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 	}
 	return o, err
 }
+
+// closing is how long a run may last after its commit.
+const closing = time.Second
 
 // tell says to the governor what came of an invocation. A payload that Lambda refuses
 // says nothing of Lambda, and neither does an answer that nobody waited for.
@@ -134,15 +145,15 @@ func (e *Executor) reachable(ctx context.Context) error {
 // encode returns the payload of a and how to send it: as an event when that is asked
 // for and it is small enough.
 func (e *Executor) encode(a execution.Attempt, expiry time.Time) ([]byte, types.InvocationType, error) {
-	delegation := &execution.Delegation{Token: a.Token, Number: a.Number, Deliveries: a.Deliveries, Enqueued: a.Enqueued}
-	inv := execution.Invocation{Request: a.Request, Delegation: delegation}
+	delegated := &execution.Delegation{Token: a.Token, Number: a.Number, Deliveries: a.Deliveries, Enqueued: a.Enqueued}
+	inv := execution.Invocation{Request: a.Request, Delegation: delegated}
 	if e.cfg.Mode == Event {
-		delegation.Event, delegation.Expires = true, expiry.UTC()
+		delegated.Event, delegated.Expires = true, expiry.UTC()
 		payload, err := json.Marshal(inv)
 		if err != nil || len(payload) <= maxEventPayload {
 			return payload, types.InvocationTypeEvent, err
 		}
-		delegation.Event, delegation.Expires = false, time.Time{}
+		delegated.Event, delegated.Expires = false, time.Time{}
 	}
 	payload, err := json.Marshal(inv)
 	return payload, types.InvocationTypeRequestResponse, err

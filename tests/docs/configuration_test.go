@@ -32,6 +32,8 @@ var sections = []struct{ title, dir, by string }{
 	{"Repairs", "bridge/reconcile", "bridge"},
 	{"Lambda", "bridge/remote", "bridge"},
 	{"Governor", "bridge/governor", "bridge"},
+	{"Budget", "bridge/budget", "bridge"},
+	{"Shares", "bridge/shares", "bridge"},
 	{"Retention", "producer/retention", "`sage admin gc`"},
 }
 

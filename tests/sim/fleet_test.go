@@ -10,6 +10,7 @@ import (
 	"github.com/sagefleet/sagefleet/bridge/books"
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/guard"
@@ -47,10 +48,11 @@ func forwarder(p *process) {
 	objects := store{p}
 	calls := remote.Config{Function: "sage", Timeout: lambdaTimeout,
 		Margin: time.Second, Poll: 500 * time.Millisecond, Busy: 500 * time.Millisecond, Concurrency: 2, MemoryMB: 1024, Architecture: "arm64"}
-	accounts, err := books.Open(p.ctx, p.js(), books.Unlimited{}, p.name, calls, guardConfig.StateTTL)
+	entries, err := p.js().KeyValue(p.ctx, bus.BucketDelegations)
 	if err != nil {
 		return
 	}
+	accounts := books.New(delegation.New(p.js(), entries, guardConfig.StateTTL), books.Unlimited{}, p.name, "sage", remote.Sync, calls.MaxCost())
 	lambda, err := remote.New(invoker{p}, outcome.New(objects), calls, remote.WithBooks(accounts))
 	if err != nil {
 		panic(err) // the configuration above is wrong

@@ -57,7 +57,7 @@ func (c Config) Validate() error {
 	if c.Slots < 1 {
 		return settings.Invalid("BRIDGE_SLOTS", c.Slots, "1 or more")
 	}
-	return errors.Join(c.Overflow.Validate(), c.Queue.Validate(), c.Guard.Validate(), c.Reconcile.Validate(c.Guard.StateTTL))
+	return errors.Join(c.Overflow.Validate(), c.Queue.Validate(), c.Guard.Validate(), c.Reconcile.Validate(c.Guard.StateTTL), c.Shares.Validate())
 }
 
 // Bridge forwards overflow and repairs what crashes left.

@@ -2,10 +2,11 @@ package shares
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
-	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,7 +35,6 @@ type Member struct {
 	onShared func(bridges int)
 
 	// What follows belongs to Run.
-	starts   int // of shares; each has a name of its own
 	share    Share
 	revision uint64
 	account  Account
@@ -186,11 +186,7 @@ func (m *Member) takeMore() {
 
 // begin begins a share under a name that no share had before.
 func (m *Member) begin() {
-	m.starts++
-	name := m.host
-	if m.starts > 1 {
-		name += "~" + strconv.Itoa(m.starts)
-	}
+	name := m.host + "~" + strings.ToLower(rand.Text()[:8])
 	m.share, m.revision = Share{Bridge: name, Worst: m.worst}, 0
 }
 

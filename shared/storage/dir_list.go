@@ -1,10 +1,9 @@
 package storage
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"io/fs"
+	"io"
 	"iter"
 	"os"
 	"path"
@@ -12,8 +11,12 @@ import (
 	"strings"
 )
 
-// List reads one directory at a time, so its memory grows with the largest
-// directory, not with the store. It passes over what is no object of this store:
+// pageOf is how many names of one directory are held at a time. More are read in
+// several passes over it, so that whoever takes a million objects slowly does not
+// hold their names meanwhile.
+const pageOf = 1 << 16
+
+// List holds a bounded part of each directory on its way. It passes over what is no object of this store:
 // symbolic links, devices, and names that no key can have.
 func (d *dir) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
@@ -26,7 +29,7 @@ func (d *dir) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
 		if cut := strings.LastIndexByte(prefix, '/'); cut >= 0 {
 			start = prefix[:cut+1]
 		}
-		walk := walker{op: op, root: d.root, prefix: prefix, yield: yield}
+		walk := walker{op: op, root: d.root, prefix: prefix, page: pageOf, yield: yield}
 		walk.dir(start)
 	}
 }
@@ -36,6 +39,7 @@ type walker struct {
 	op     operation
 	root   *os.Root
 	prefix string
+	page   int // names of a directory at a time
 	yield  func(Info, error) bool
 }
 
@@ -47,36 +51,36 @@ func (w *walker) dir(name string) bool {
 		return w.skipOr(w.op.missingOr(err))
 	}
 	defer r.Close()
-	entries, err := readDir(r)
-	if err != nil {
-		return w.skipOr(w.op.missingOr(err))
-	}
-	for _, entry := range entries {
-		key := name + entry.Name()
-		if !entry.IsDir() && !entry.Type().IsRegular() || checkKey(key) != nil {
-			continue
+	for last, more := "", true; more; {
+		var names []string
+		if names, more, err = readDir(r, last, w.page); err != nil {
+			return w.skipOr(w.op.missingOr(err))
 		}
-		if err := w.op.ctx.Err(); err != nil {
-			w.yield(Info{}, w.op.own(err))
-			return false
-		}
-		if !w.entry(r, entry, key) {
-			return false
+		for _, below := range names {
+			if err := w.op.ctx.Err(); err != nil {
+				w.yield(Info{}, w.op.own(err))
+				return false
+			}
+			if last = below; !w.entry(r, below, name+below) {
+				return false
+			}
 		}
 	}
 	return true
 }
 
-func (w *walker) entry(r *os.Root, entry fs.DirEntry, key string) bool {
+// entry walks what has that name in r, a directory if it ends in a slash.
+func (w *walker) entry(r *os.Root, name, key string) bool {
+	isDir := strings.HasSuffix(name, "/")
 	switch {
-	case !strings.HasPrefix(sortName(key, entry), w.prefix):
+	case checkKey(strings.TrimSuffix(key, "/")) != nil || !strings.HasPrefix(key, w.prefix):
 		return true
-	case entry.IsDir():
-		return w.dir(key + "/")
+	case isDir:
+		return w.dir(key)
 	}
-	// Through the root: what entry.Info would look at may have been replaced by
-	// a link meanwhile.
-	info, err := r.Lstat(entry.Name())
+	// Through the root: what a directory entry would look at may have been replaced
+	// by a link meanwhile.
+	info, err := r.Lstat(name)
 	if err != nil {
 		return w.skipOr(w.op.missingOr(err))
 	}
@@ -92,27 +96,39 @@ func (w *walker) skipOr(err error) bool {
 	return false
 }
 
-// readDir returns the entries of a directory in the order of the keys below them.
-func readDir(r *os.Root) ([]fs.DirEntry, error) {
+// readDir returns the first most names after last of the regular files and
+// directories in r, in the order of the keys below them, and whether there may be
+// more. A directory's name has the slash that its keys go on with: "a.csv" sorts
+// before "a/b.csv" although "a" sorts before both.
+func readDir(r *os.Root, last string, most int) (names []string, more bool, err error) {
 	f, err := r.Open(".")
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	entries, err := f.ReadDir(-1)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, err
+	defer f.Close()
+	for {
+		entries, err := f.ReadDir(min(most, 1024))
+		for _, entry := range entries {
+			name := entry.Name()
+			if entry.IsDir() {
+				name += "/"
+			} else if !entry.Type().IsRegular() {
+				continue
+			}
+			if name > last {
+				names = append(names, name)
+			}
+		}
+		if ended := errors.Is(err, io.EOF); err != nil && !ended {
+			return nil, false, err
+		} else if ended || len(names) >= 2*most {
+			slices.Sort(names)
+			more = more || len(names) > most
+			clear(names[min(most, len(names)):])
+			names = names[:min(most, len(names))]
+			if ended {
+				return names, more, nil
+			}
+		}
 	}
-	slices.SortFunc(entries, func(a, b fs.DirEntry) int {
-		return cmp.Compare(sortName(a.Name(), a), sortName(b.Name(), b))
-	})
-	return entries, nil
-}
-
-// sortName gives directories the slash that their keys go on with: "a.csv" sorts
-// before "a/b.csv" although "a" sorts before both.
-func sortName(name string, entry fs.DirEntry) string {
-	if entry.IsDir() {
-		return name + "/"
-	}
-	return name
 }

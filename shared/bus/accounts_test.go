@@ -98,7 +98,7 @@ func operatorStream(t *testing.T, js jetstream.JetStream, name string) jetstream
 }
 
 // The same within the fleet's account does reach: that is why there are others.
-func TestInOneAccountARepliesSubjectReachesEverything(t *testing.T) {
+func TestInOneAccountAReplySubjectReachesEverything(t *testing.T) {
 	t.Parallel()
 	js := bustest.Start(t)
 	msg := &nats.Msg{Subject: bus.SubjectMailbox("ventas"), Reply: "sage.event.ventas.succeeded"}

@@ -118,7 +118,7 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	}
 	b := &Bridge{host: host, started: time.Now().UTC(), slots: cfg.Slots, js: js, counts: &counts{}, meter: machine.NewMeter(),
 		consumer: queue.NewOverflow(js, fleet.AckWait, cfg.Slots, cfg.Queue), beats: heartbeat.NewSender(js, members),
-		leases: lock.New(js, members, leaseTTL, host)}
+		leases: lock.New(js, members, cfg.Shares.Lease, host)}
 	b.fleet = heartbeat.NewFleet(members, b.heard)
 	b.herald = &herald{publish: b.publish, data: b.told}
 	b.steerer = &steerer{policy: overflow.New(cfg.Overflow), tap: b.consumer.Tap, tell: b.herald.see, wake: make(chan struct{}, 1),
@@ -138,9 +138,6 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	}
 	return b, nil
 }
-
-// leaseTTL is how long the lead outlives a bridge that died.
-const leaseTTL = 10 * time.Second
 
 // Run forwards and repairs until ctx ends and then drains. The fleet hears from it until
 // it is done.

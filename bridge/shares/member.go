@@ -186,7 +186,7 @@ func (m *Member) takeMore() {
 
 // begin begins a share under a name that no share had before.
 func (m *Member) begin() {
-	name := m.host + "~" + strings.ToLower(rand.Text()[:8])
+	name := m.host + "_" + strings.ToLower(rand.Text()[:8])
 	m.share, m.revision = Share{Bridge: name, Worst: m.worst}, 0
 }
 

@@ -2,6 +2,8 @@ package terraform
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -103,7 +105,17 @@ func TestApply(t *testing.T) {
 		}
 	}
 
-	for _, v := range check(show().Values.stack()) {
+	stood := show().Values.stack()
+	zipped, err := os.ReadFile(variables["package"].(string))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(zipped)
+	function := stood.of("aws_lambda_function")[0]
+	if function.text("architectures.0") != "arm64" || function.text("source_code_hash") != base64.StdEncoding.EncodeToString(sum[:]) {
+		t.Errorf("deployed %v with the hash %s, want arm64 and the package's", function.at("architectures"), function.text("source_code_hash"))
+	}
+	for _, v := range check(stood) {
 		if v.at == "module.function.aws_lambda_function.this" && (v.rule == "encryption" || v.rule == "log groups") {
 			continue // moto forgets the key and the log group, see drifts
 		}

@@ -43,12 +43,14 @@ type commands struct {
 
 	Submit  submitCommand  `cmd:"" help:"Submit files for execution."`
 	Status  statusCommand  `cmd:"" help:"Say where an execution stands."`
+	Explain explainCommand `cmd:"" help:"Say why an execution ran where it did."`
 	Wait    waitCommand    `cmd:"" help:"Wait for the end of an execution."`
 	Fetch   fetchCommand   `cmd:"" help:"Fetch the report and the files of an execution."`
 	Redrive redriveCommand `cmd:"" help:"Have DEAD executions carried out again."`
 	Cancel  cancelCommand  `cmd:"" help:"End an execution that has not ended."`
 	Dead    deadCommands   `cmd:"" help:"Look at dead letters."`
 	Erase   eraseCommand   `cmd:"" help:"Remove what an ended execution holds of a customer."`
+	Fleet   fleetCommand   `cmd:"" help:"Show workers and bridges, and what they do and why."`
 	Backlog backlogCommand `cmd:"" help:"Count the work that waits, runs and failed."`
 	Verify  verifyCommand  `cmd:"" help:"Check what happened against what is guaranteed."`
 	Check   checkCommand   `cmd:"" help:"Check a configuration without running it."`

@@ -47,6 +47,12 @@ type spend struct{ begun, ended, usd float64 }
 
 // Run lets a fleet do jobs, which are ordered by At, and says what came of it.
 func Run(jobs []Job, setup Setup, policy Policy) Result {
+	result, _ := Ends(jobs, setup, policy)
+	return result
+}
+
+// Ends is [Run] and also says how each job ended.
+func Ends(jobs []Job, setup Setup, policy Policy) (Result, []End) {
 	r := &run{setup: setup, policy: policy, jobs: jobs, ends: make([]End, len(jobs)), free: setup.Replicas * setup.Slots,
 		cloud: newEnvironments(setup.Cloud), tried: make([]int, len(jobs))}
 	if setup.Budget.Limited() {
@@ -55,7 +61,7 @@ func Run(jobs []Job, setup Setup, policy Policy) Result {
 	for r.step() {
 		r.dispatch()
 	}
-	return r.result()
+	return r.result(), r.ends
 }
 
 // step lets the next thing happen; false when nothing is left to happen.

@@ -53,6 +53,7 @@ type commands struct {
 	Fleet   fleetCommand   `cmd:"" help:"Show workers and bridges, and what they do and why."`
 	Backlog backlogCommand `cmd:"" help:"Count the work that waits, runs and failed."`
 	Verify  verifyCommand  `cmd:"" help:"Check what happened against what is guaranteed."`
+	Plan    planCommand    `cmd:"" help:"Say what policies and workers would have cost and missed."`
 	Check   checkCommand   `cmd:"" help:"Check a configuration without running it."`
 	Admin   struct {
 		Provision  provisionCommand  `cmd:"" help:"Show, or apply, what the NATS server lacks."`

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sagefleet/sagefleet/bridge/budget"
+	"github.com/sagefleet/sagefleet/bridge/overflow/simulate"
+	"github.com/sagefleet/sagefleet/shared/fault"
+)
+
+// codeNoHistory says that there is nothing to plan from.
+const codeNoHistory fault.Code = "PLAN_NO_HISTORY"
+
+type planCommand struct {
+	From     string        `type:"existingfile" placeholder:"FILE" help:"Past executions, .csv or .jsonl, instead of the fleet's events."`
+	Mailbox  string        `placeholder:"NAME" help:"Only this mailbox."`
+	Since    since         `placeholder:"WHEN" help:"Only what ended since 24h ago, or since 2030-01-31T18:00:00Z."`
+	Deadline time.Duration `required:"" help:"How long an execution may take from its acceptance to its end."`
+	Late     float64       `default:"1" placeholder:"PERCENT" help:"How many may take longer (${default})."`
+	Replicas []int         `default:"1,2,4,8" help:"Numbers of workers to try (${default})."`
+	Slots    int           `default:"4" help:"Slots of a worker (${default})."`
+
+	ReplicaPrice float64 `name:"replica-usd" default:"0.17" placeholder:"USD" help:"Price of a worker's hour (${default})."`
+	Memory       float64 `default:"1024" placeholder:"MB" help:"The Lambda's memory (${default})."`
+	GBSecond     float64 `name:"gb-second-usd" default:"0.0000133334" placeholder:"USD" help:"Price of its GB-second (${default}, arm64 in November 2026)."`
+	Request      float64 `name:"request-usd" default:"0.0000002" placeholder:"USD" help:"Price of an invocation (${default})."`
+	Concurrency  int     `default:"1000" help:"How many environments may run at once (${default})."`
+	Budget       float64 `name:"budget-usd" placeholder:"USD" help:"What the Lambda may cost in an hour; no limit when not given."`
+
+	Policy string `default:"threshold" enum:"threshold,slack,sized,local" help:"The policy that was in force, to measure how far the simulation is off (${default})."`
+	Now    int    `placeholder:"N" help:"How many workers there were; the hosts in the events when not given."`
+
+	JSON bool `name:"json" xor:"form" help:"Print one line of JSON."`
+	CSV  bool `name:"csv" xor:"form" help:"Print the table as CSV."`
+}
+
+// Help documents the input, the marks and the exit codes.
+func (planCommand) Help() string {
+	return `Says what past executions would have cost and missed under each overflow policy and with each number
+of workers, by simulation. A file of past executions has the columns enqueued, started, finished
+(RFC 3339) and executor (worker or lambda), and may have init_ms and bytes; .jsonl has an object
+with these fields on each line.
+
+"exact" knows beforehand what each execution takes; no policy can. It is the lower bound.
+
+Marks:
+
+	*    nothing else misses no more for less money
+	<    the cheapest with no more than --late percent late
+
+Exit codes:
+
+	0    planned; also when nothing keeps --late
+	2    wrong usage, no past executions, or a system failure
+	130  interrupted`
+}
+
+// plan is what the command prints.
+type plan struct {
+	Options     []simulate.Option `json:"options"`
+	Assumed     simulate.Assumed  `json:"assumed"`
+	Observed    simulate.Result   `json:"observed"`
+	Replay      simulate.Result   `json:"replay"`
+	ReplayOf    string            `json:"replay_of"`
+	ReplayWith  int               `json:"replay_replicas"`
+	Deadline    float64           `json:"deadline_s"`
+	LatePercent float64           `json:"late_pct"`
+}
+
+// Run plans.
+func (c planCommand) Run(ctx context.Context, a *app) error {
+	if err := c.validate(); err != nil {
+		return err
+	}
+	past, hosts, err := c.read(ctx, a)
+	if err != nil {
+		return err
+	}
+	jobs, assumed := simulate.FromPast(past, c.Deadline)
+	if len(jobs) == 0 {
+		return fault.New(codeNoHistory, "no past executions").Expecting("executions that have ended, with their times").
+			Advise("take in more with --since, or give a file with --from")
+	}
+	now := c.Now
+	if now == 0 {
+		now = max(1, hosts)
+	}
+	setup := c.setup(assumed)
+	p := plan{Assumed: assumed, Observed: simulate.Observed(past, c.Deadline), ReplayOf: c.Policy, ReplayWith: now,
+		Deadline: c.Deadline.Seconds(), LatePercent: c.Late}
+	p.Options, err = simulate.Plan(ctx, jobs, setup, simulate.Policies, c.Replicas, c.Late)
+	if err != nil {
+		return err
+	}
+	setup.Replicas = now
+	p.Replay = simulate.Run(jobs, setup, simulate.New(c.Policy, setup.Deadline))
+	switch {
+	case c.JSON:
+		return printJSON(a.stdout, p)
+	case c.CSV:
+		return p.csv(a.stdout)
+	}
+	return p.print(a.stdout, c)
+}
+
+func (c planCommand) validate() error {
+	refuse := func(flag string, value any, expected string) error {
+		return fault.New(codeUsage, "--%s is %v", flag, value).Expecting("%s", expected)
+	}
+	switch {
+	case c.Deadline <= 0:
+		return refuse("deadline", c.Deadline, "a duration above 0")
+	case c.Slots < 1:
+		return refuse("slots", c.Slots, "1 or more")
+	case c.Concurrency < 1:
+		return refuse("concurrency", c.Concurrency, "1 or more")
+	case !(c.Memory > 0):
+		return refuse("memory", c.Memory, "megabytes above 0")
+	case !(c.Budget >= 0):
+		return refuse("budget-usd", c.Budget, "0 or more")
+	case !(c.ReplicaPrice >= 0 && c.GBSecond >= 0 && c.Request >= 0):
+		return refuse("…-usd", "negative", "0 or more")
+	case len(c.Replicas) == 0:
+		return refuse("replicas", "empty", "numbers of workers")
+	}
+	for _, n := range c.Replicas {
+		if n < 1 {
+			return refuse("replicas", n, "1 or more")
+		}
+	}
+	return nil
+}
+
+func (c planCommand) setup(assumed simulate.Assumed) simulate.Setup {
+	setup := simulate.Standard(1)
+	setup.Slots, setup.ReplicaPrice, setup.Span, setup.Deadline = c.Slots, c.ReplicaPrice, assumed.Span, c.Deadline.Seconds()
+	setup.Cloud.MemoryMB, setup.Cloud.GBSecond, setup.Cloud.Request, setup.Cloud.Concurrency = c.Memory, c.GBSecond, c.Request, c.Concurrency
+	if c.Budget > 0 {
+		setup.Budget = budget.Config{Hour: c.Budget}
+	}
+	return setup
+}
+
+func (p plan) print(out io.Writer, c planCommand) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "workers\tpolicy\tlate %\tp50 s\tp99 s\tLambda $/h\ttotal $/1000\tLambda %\tidle %\tat once\t\t")
+	kept := false
+	for i, o := range p.Options {
+		if i > 0 && o.Replicas != p.Options[i-1].Replicas {
+			fmt.Fprintln(w, "\t\t\t\t\t\t\t\t\t\t\t")
+		}
+		kept = kept || o.Cheapest
+		fmt.Fprintf(w, "%d\t%s\t%.2f\t%.2f\t%.2f\t%.4f\t%.4f\t%.1f\t%.1f\t%d\t%s\t\n", o.Replicas, o.Policy, o.Missed, o.P50, o.P99, o.CloudPrice,
+			o.PerThousand, o.Offloaded, o.Idle, o.Peak, marks(o))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	none := ""
+	if !kept {
+		none = fmt.Sprintf("\nNothing keeps %g %% late: try more workers.", c.Late)
+	}
+	a := p.Assumed
+	_, err := fmt.Fprintf(out, `
+*  nothing else misses no more for less money    <  the cheapest with at most %g %% later than %v
+exact, the lower bound, knows beforehand what each execution takes.%s
+
+assumed      %d executions arrive as they did, over %v; %d left out, whose times make no sense
+             the Lambda takes %.2f times what a worker takes (%s), and %.2f s more after a cold start (%s)
+             a worker has %s and costs $%g an hour; the Lambda has %g MB at $%g a GB-second
+             and runs at most %d at once, of which 100 begin in a second
+             messages, locks and storage take no time but what they took
+calibration  %s with %s, simulated: p50 %.2f s, p99 %.2f s, %.1f %% on the Lambda, %.2f %% late
+             as it was:                     p50 %.2f s, p99 %.2f s, %.1f %% on the Lambda, %.2f %% late
+             the simulation is off by %s in the p50 and by %s in the p99
+`, c.Late, c.Deadline, none, a.Jobs, duration(a.Span), a.Negative, a.CloudToLocal, seen(a.RatioSeen), a.ColdStart, seen(a.ColdSeen),
+		count(c.Slots, "slot"), c.ReplicaPrice, c.Memory, c.GBSecond, c.Concurrency, p.ReplayOf, count(p.ReplayWith, "worker"),
+		p.Replay.P50, p.Replay.P99, p.Replay.Offloaded, p.Replay.Missed, p.Observed.P50, p.Observed.P99, p.Observed.Offloaded, p.Observed.Missed,
+		off(p.Replay.P50, p.Observed.P50), off(p.Replay.P99, p.Observed.P99))
+	return err
+}
+
+func marks(o simulate.Option) string {
+	text := ""
+	if o.Pareto {
+		text += "*"
+	}
+	if o.Cheapest {
+		text += "<"
+	}
+	return text
+}
+
+func seen(is bool) string {
+	if is {
+		return "as seen"
+	}
+	return "a guess: none was seen"
+}
+
+// off is by how much simulated differs from observed.
+func off(simulated, observed float64) string {
+	if observed <= 0 {
+		return "an unknown amount"
+	}
+	return fmt.Sprintf("%+.0f %%", 100*(simulated/observed-1))
+}
+
+func duration(seconds float64) time.Duration {
+	return time.Duration(seconds * float64(time.Second)).Round(time.Second)
+}
+
+func (p plan) csv(out io.Writer) error {
+	w := csv.NewWriter(out)
+	lines := [][]string{{"policy", "replicas", "miss_pct", "p50_s", "p99_s", "lambda_usd_per_h", "total_usd_per_1000", "offload_pct", "idle_pct",
+		"peak_concurrency", "pareto", "cheapest", "bound"}}
+	for _, o := range p.Options {
+		line := []string{o.Policy, strconv.Itoa(o.Replicas)}
+		for _, v := range []float64{o.Missed, o.P50, o.P99, o.CloudPrice, o.PerThousand, o.Offloaded, o.Idle, float64(o.Peak)} {
+			line = append(line, strconv.FormatFloat(v, 'g', 6, 64))
+		}
+		lines = append(lines, append(line, strconv.FormatBool(o.Pareto), strconv.FormatBool(o.Cheapest), strconv.FormatBool(o.Bound)))
+	}
+	return w.WriteAll(lines)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path"
@@ -11,12 +12,15 @@ import (
 	"strings"
 )
 
-// pageOf is how many names of one directory are held at a time. More are read in
-// several passes over it, so that whoever takes a million objects slowly does not
-// hold their names meanwhile.
-const pageOf = 1 << 16
+// Whoever takes a million objects slowly must not hold their names meanwhile. So a
+// directory is read in passes, of which each keeps a page of its names: as many as
+// that, or a 16th of all if that is more, so that the passes stay few.
+const (
+	pageOf    = 4096
+	maxPasses = 16
+)
 
-// List holds a bounded part of each directory on its way. It passes over what is no object of this store:
+// List holds a part of each directory on its way. It passes over what is no object of this store:
 // symbolic links, devices, and names that no key can have.
 func (d *dir) List(ctx context.Context, prefix string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
@@ -51,22 +55,59 @@ func (w *walker) dir(name string) bool {
 		return w.skipOr(w.op.missingOr(err))
 	}
 	defer r.Close()
-	for last, more := "", true; more; {
+	var behind []string // directories of earlier pages that sort behind those
+	for last, left, page := "", 1, w.page; left > 0; page = max(w.page, left/maxPasses) {
 		var names []string
-		if names, more, err = readDir(r, last, w.page); err != nil {
+		if names, left, err = readNames(r, last, page); err != nil {
 			return w.skipOr(w.op.missingOr(err))
 		}
-		for _, below := range names {
+		if len(names) > 0 {
+			last = names[len(names)-1]
+		}
+		sorted, err := w.sort(r, name, behind, names)
+		if err != nil {
+			return w.skipOr(err)
+		}
+		n := len(sorted)
+		if left > 0 { // what isn't read yet sorts behind last
+			n, _ = slices.BinarySearch(sorted, last+"\x00")
+		}
+		for _, below := range sorted[:n] {
 			if err := w.op.ctx.Err(); err != nil {
 				w.yield(Info{}, w.op.own(err))
 				return false
 			}
-			if last = below; !w.entry(r, below, name+below) {
+			if !w.entry(r, below, name+below) {
 				return false
 			}
 		}
+		behind = slices.Clone(sorted[n:])
 	}
 	return true
+}
+
+// sort returns the regular files and the directories of names under dir that keys
+// may lie below, and those before them, in the order of those keys: with a slash
+// behind each directory, since "a.csv" sorts before "a/b.csv" although "a" sorts
+// before both.
+func (w *walker) sort(r *os.Root, dir string, sorted, names []string) ([]string, error) {
+	for _, name := range names {
+		if !strings.HasPrefix(dir+name+"/", w.prefix) {
+			continue
+		}
+		info, err := r.Lstat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // gone meanwhile
+		case err != nil:
+			return nil, w.op.missingOr(err)
+		case info.IsDir():
+			sorted = append(sorted, name+"/")
+		case info.Mode().IsRegular():
+			sorted = append(sorted, name)
+		}
+	}
+	slices.Sort(sorted)
+	return sorted, nil
 }
 
 // entry walks what has that name in r, a directory if it ends in a slash.
@@ -96,39 +137,34 @@ func (w *walker) skipOr(err error) bool {
 	return false
 }
 
-// readDir returns the first most names after last of the regular files and
-// directories in r, in the order of the keys below them, and whether there may be
-// more. A directory's name has the slash that its keys go on with: "a.csv" sorts
-// before "a/b.csv" although "a" sorts before both.
-func readDir(r *os.Root, last string, most int) (names []string, more bool, err error) {
+// readNames returns the first most names in r after last, in order, and how many
+// are left.
+func readNames(r *os.Root, last string, most int) (names []string, left int, err error) {
 	f, err := r.Open(".")
 	if err != nil {
-		return nil, false, err
+		return nil, 0, err
 	}
 	defer f.Close()
 	for {
-		entries, err := f.ReadDir(min(most, 1024))
-		for _, entry := range entries {
-			name := entry.Name()
-			if entry.IsDir() {
-				name += "/"
-			} else if !entry.Type().IsRegular() {
-				continue
-			}
+		part, err := f.Readdirnames(1024)
+		for _, name := range part {
 			if name > last {
 				names = append(names, name)
 			}
 		}
-		if ended := errors.Is(err, io.EOF); err != nil && !ended {
-			return nil, false, err
-		} else if ended || len(names) >= 2*most {
+		ended := errors.Is(err, io.EOF)
+		if err != nil && !ended {
+			return nil, 0, err
+		}
+		if over := len(names) - most; over >= most || ended {
 			slices.Sort(names)
-			more = more || len(names) > most
-			clear(names[min(most, len(names)):])
-			names = names[:min(most, len(names))]
-			if ended {
-				return names, more, nil
+			if over > 0 {
+				clear(names[most:])
+				names, left = names[:most], left+over
 			}
+		}
+		if ended {
+			return names, left, nil
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 func TestWalkInPages(t *testing.T) {
 	t.Parallel()
 	top := t.TempDir()
-	want := []string{"a.csv", "a/b/c", "a/d", "a0"}
+	want := []string{"a-b", "a.b/c", "a.csv", "a/b/c", "a/d", "a0"}
 	for i := range 10 {
 		want = append(want, fmt.Sprintf("m/%d/x", i), fmt.Sprintf("m/%d.txt", i))
 	}
@@ -46,10 +46,6 @@ func TestWalkInPages(t *testing.T) {
 		walk.dir("")
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%d at a time (-want +got):\n%s", page, diff)
-		}
-		names, more, err := readDir(root, "", page)
-		if err != nil || len(names) != min(page, 4) || more != (page < 4) {
-			t.Errorf("%d at a time: %q, more %v, %v", page, names, more, err)
 		}
 	}
 }

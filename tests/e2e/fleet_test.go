@@ -156,10 +156,15 @@ const (
 // binary, until the test ends.
 func (f *fleet) startLambda(t testing.TB) *lambdalocal.Service {
 	t.Helper()
+	return f.startLambdaWith(t, lambdalocal.Config{Timeout: lambdaTimeout, Concurrency: lambdaConcurrency}, nil)
+}
+
+// startLambdaWith is startLambda with a configuration of its own, and more variables.
+func (f *fleet) startLambdaWith(t testing.TB, cfg lambdalocal.Config, vars map[string]string) *lambdalocal.Service {
+	t.Helper()
 	logs := &process.Output{}
-	cfg := lambdalocal.Config{Function: function, Command: []string{filepath.Join(binaries, "lambda")},
-		Concurrency: lambdaConcurrency, Timeout: lambdaTimeout, Logs: logs}
-	for name, value := range f.as(bus.IdentityLambda, nil) {
+	cfg.Function, cfg.Command, cfg.Logs = function, []string{filepath.Join(binaries, "lambda")}, logs
+	for name, value := range f.as(bus.IdentityLambda, vars) {
 		cfg.Env = append(cfg.Env, name+"="+value)
 	}
 	service, err := lambdalocal.Listen(cfg)

@@ -41,21 +41,23 @@ type commands struct {
 	Storage string `group:"fleet" env:"STORAGE_URL" placeholder:"URL" help:"Where the fleet keeps files: file:///directory or s3://bucket/prefix."`
 	Verbose bool   `short:"v" group:"fleet" help:"Log connections and retries to standard error."`
 
-	Submit  submitCommand  `cmd:"" help:"Submit files for execution."`
-	Status  statusCommand  `cmd:"" help:"Say where an execution stands."`
-	Explain explainCommand `cmd:"" help:"Say why an execution ran where it did."`
-	Wait    waitCommand    `cmd:"" help:"Wait for the end of an execution."`
-	Fetch   fetchCommand   `cmd:"" help:"Fetch the report and the files of an execution."`
-	Redrive redriveCommand `cmd:"" help:"Have DEAD executions carried out again."`
-	Cancel  cancelCommand  `cmd:"" help:"End an execution that has not ended."`
-	Dead    deadCommands   `cmd:"" help:"Look at dead letters."`
-	Erase   eraseCommand   `cmd:"" help:"Remove what an ended execution holds of a customer."`
-	Fleet   fleetCommand   `cmd:"" help:"Show workers and bridges, and what they do and why."`
-	Backlog backlogCommand `cmd:"" help:"Count the work that waits, runs and failed."`
-	Verify  verifyCommand  `cmd:"" help:"Check what happened against what is guaranteed."`
-	Plan    planCommand    `cmd:"" help:"Say what policies and workers would have cost and missed."`
-	Check   checkCommand   `cmd:"" help:"Check a configuration without running it."`
-	Admin   struct {
+	Submit      submitCommand      `cmd:"" help:"Submit files for execution."`
+	Status      statusCommand      `cmd:"" help:"Say where an execution stands."`
+	Explain     explainCommand     `cmd:"" help:"Say why an execution ran where it did."`
+	Wait        waitCommand        `cmd:"" help:"Wait for the end of an execution."`
+	Fetch       fetchCommand       `cmd:"" help:"Fetch the report and the files of an execution."`
+	Redrive     redriveCommand     `cmd:"" help:"Have DEAD executions carried out again."`
+	Cancel      cancelCommand      `cmd:"" help:"End an execution that has not ended."`
+	Dead        deadCommands       `cmd:"" help:"Look at dead letters."`
+	Erase       eraseCommand       `cmd:"" help:"Remove what an ended execution holds of a customer."`
+	Fleet       fleetCommand       `cmd:"" help:"Show workers and bridges, and what they do and why."`
+	Backlog     backlogCommand     `cmd:"" help:"Count the work that waits, runs and failed."`
+	Delegations delegationsCommand `cmd:"" help:"List what was handed to a Lambda."`
+	Budget      budgetCommand      `cmd:"" help:"Show what the Lambda may cost, and what it did."`
+	Verify      verifyCommand      `cmd:"" help:"Check what happened against what is guaranteed."`
+	Plan        planCommand        `cmd:"" help:"Say what policies and workers would have cost and missed."`
+	Check       checkCommand       `cmd:"" help:"Check a configuration without running it."`
+	Admin       struct {
 		Provision  provisionCommand  `cmd:"" help:"Show, or apply, what the NATS server lacks."`
 		NATSConfig natsConfigCommand `cmd:"" name:"nats-config" help:"Print a NATS server's configuration: TLS, identities, permissions."`
 		GC         gcCommand         `cmd:"" name:"gc" help:"Delete files that are kept no longer."`

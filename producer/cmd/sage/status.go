@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/sagefleet/sagefleet/producer"
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/execution"
 )
 
@@ -35,10 +37,35 @@ func (c statusCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(a.stdout, s)
+	js, err := bus.Open(nc)
+	if err != nil {
+		return err
 	}
-	return a.printStatus(s)
+	ledger, err := openLedger(ctx, js)
+	if err != nil {
+		return err
+	}
+	e, _, err := ledger.Load(ctx, s.Key)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		shown := delegatedStatus{Status: s}
+		if e.State != "" {
+			shown.Delegation = &e
+		}
+		return printJSON(a.stdout, shown)
+	}
+	if err := a.printStatus(s); err != nil || e.State == "" {
+		return err
+	}
+	return rows(a.stdout, [][2]string{{"delegated", delegationText(e, time.Now())}})
+}
+
+// delegatedStatus is a status and the last delegation, if there was one.
+type delegatedStatus struct {
+	producer.Status
+	Delegation *delegation.Entry `json:"delegation,omitempty"`
 }
 
 // printStatus prints what a person wants to know, in the order of the questions.

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/sagefleet/sagefleet/bridge/budget"
+	"github.com/sagefleet/sagefleet/bridge/shares"
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/settings"
+)
+
+type budgetCommand struct {
+	JSON bool `name:"json" help:"Print one line of JSON."`
+}
+
+// Help explains the numbers.
+func (budgetCommand) Help() string {
+	return `The limits are read from BUDGET_HOUR_USD, BUDGET_DAY_USD and BUDGET_MAILBOX_USD: set them as the
+bridges have them. Half of a limit can be spent at once, and the other half comes back over
+its hour or day.
+
+	debt      was spent, and hasn't come back yet
+	reserved  the most that invocations under way, and those that bridges may begin, can cost
+	free      can be reserved now`
+}
+
+// spent is what the budget and its shares look like.
+type spent struct {
+	Limits []budget.Left   `json:"limits"`
+	Total  float64         `json:"settled_usd"` // all that was ever settled
+	Short  string          `json:"short,omitempty"`
+	Lead   string          `json:"lead,omitempty"`
+	Shares []shares.Status `json:"shares"`
+}
+
+// Run shows the budget.
+func (c budgetCommand) Run(ctx context.Context, a *app) error {
+	limits, err := settings.Parse[budget.Config](env.ToMap(os.Environ()))
+	if err == nil {
+		err = limits.Validate(0)
+	}
+	if err != nil {
+		return err
+	}
+	nc, js, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	kv, err := js.KeyValue(ctx, bus.BucketBudget)
+	if err != nil {
+		return fmt.Errorf("open bucket %s: %w", bus.BucketBudget, err)
+	}
+	account, all, err := shares.Read(ctx, shares.NewBucket(kv))
+	if err != nil {
+		return err
+	}
+	s := spent{Limits: budget.Open(limits, account.Budget).Report(time.Now()), Total: float64(account.Budget.Settled) / 1e9,
+		Short: account.Short, Lead: account.Lead, Shares: all}
+	if c.JSON {
+		return printJSON(a.stdout, s)
+	}
+	return a.printBudget(s)
+}
+
+func (a *app) printBudget(s spent) error {
+	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	if len(s.Limits) == 0 {
+		fmt.Fprintln(table, "No limit is set here: BUDGET_HOUR_USD, BUDGET_DAY_USD, BUDGET_MAILBOX_USD.")
+	} else {
+		fmt.Fprintln(table, "LIMIT\tUSD\tDEBT\tRESERVED\tFREE")
+	}
+	for _, l := range s.Limits {
+		name := l.Window
+		if l.Mailbox != "" {
+			name += " of " + l.Mailbox
+		}
+		fmt.Fprintf(table, "%s\t%.4f\t%.6f\t%.6f\t%.6f\n", name, l.Limit, l.Debt, l.Reserved, l.Free)
+	}
+	if len(s.Shares) > 0 {
+		fmt.Fprintln(table, "\nBRIDGE\tUNUSED\tIN FLIGHT\tSEEN")
+	}
+	for _, share := range s.Shares {
+		seen := durationText(time.Since(share.Seen)) + " ago"
+		if share.Closed {
+			seen += ", closed"
+		}
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", printable(share.Bridge), share.Unused, share.Used, seen)
+	}
+	fmt.Fprintf(table, "\nsettled so far\t%.6f USD\n", s.Total)
+	if s.Short != "" {
+		fmt.Fprintln(table, tint(a.stdout, yellow, "short")+"\t"+printable(s.Short))
+	}
+	return table.Flush()
+}

@@ -50,7 +50,7 @@ func (b *Bridge) delegated(next execution.Executor, events *event.Publisher) exe
 		b.counts.mu.Lock()
 		switch {
 		case err == nil:
-			b.counts.cloud.Observe(time.Since(began))
+			b.counts.ran(a.Request.Bytes(), time.Since(began))
 		case isBusy:
 			b.counts.returned++
 			if fault.CodeOf(err) == remote.CodeThrottled {

@@ -62,6 +62,7 @@ func (o *observer) observe(ctx context.Context, must bool) (s overflow.Signals, 
 		Pending: o.depth.Pending, AckPending: o.depth.AckPending, HeadAge: o.depth.HeadAge,
 		Slots: t.Slots, Busy: t.Busy, LocalOnlyBusy: t.LocalBusy, Service: t.Service,
 		InFlight: o.counts.inFlight(), Cloud: o.counts.runs(),
+		HeadDeadline: o.depth.HeadDeadline, HeadCloud: o.counts.runsOf(o.depth.HeadBytes),
 	}
 	s.Delegated = t.Delegated + s.InFlight
 	// Whose processors count are the workers': a bridge beside one sees the same, and
@@ -86,6 +87,7 @@ type counts struct {
 	residue   uint64
 	recent    []time.Time // when the last invocations began
 	cloud     overflow.Quantile
+	bySize    overflow.BySize
 }
 
 func (c *counts) inFlight() int {
@@ -102,6 +104,24 @@ func (c *counts) runs() time.Duration {
 		return 0
 	}
 	return c.cloud.Value()
+}
+
+// runsOf is how long the Lambda's runs over so many bytes take; 0 when that is unknown.
+func (c *counts) runsOf(bytes int64) time.Duration {
+	if bytes == 0 {
+		return 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bySize.Within(bytes)
+}
+
+// ran learns from a run of the Lambda. The lock is held.
+func (c *counts) ran(bytes int64, took time.Duration) {
+	c.cloud.Observe(took)
+	if bytes > 0 {
+		c.bySize.Observe(bytes, took)
+	}
 }
 
 // maxRecent bounds how many invocations are remembered.

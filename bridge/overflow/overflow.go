@@ -26,7 +26,7 @@ type Signals struct {
 	Service  time.Duration `json:"service"`  // what one execution takes a worker, on average
 	Cloud    time.Duration `json:"cloud"`    // what 95 % of the Lambda's runs stay under, cold starts included
 
-	// Of the oldest that waits, by its size and class; 0 when unknown.
+	// Of the oldest that waits, by its size and its request; 0 when unknown.
 	HeadDeadline time.Duration `json:"head_deadline"` // from its acceptance to its end
 	HeadCloud    time.Duration `json:"head_cloud"`    // what 95 % of the Lambda's runs of that size stay under
 

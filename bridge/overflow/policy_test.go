@@ -54,6 +54,9 @@ func TestDecide(t *testing.T) {
 		"unless it has more time": {sized, with(func(s *overflow.Signals) {
 			s.HeadAge, s.HeadCloud, s.HeadDeadline = time.Second, 11*time.Second, time.Minute
 		}), 134, "slack"},
+		"but not than what comes after it": {sized, with(func(s *overflow.Signals) {
+			s.HeadAge, s.HeadCloud, s.HeadDeadline = 11500*time.Millisecond, time.Second, time.Hour
+		}), 1, "age"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

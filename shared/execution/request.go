@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -43,6 +44,19 @@ type Request struct {
 	Class      string `json:"class,omitempty"`
 	Generation int    `json:"generation,omitempty"` // 0 means 1
 	Trace      string `json:"trace,omitempty"`      // W3C traceparent
+}
+
+// Bytes is how large the files are together, as the request claims; 0 when it leaves
+// out one of them.
+func (r Request) Bytes() int64 {
+	var sum int64
+	for _, in := range r.Inputs {
+		if in.Size == nil || *in.Size < 0 || *in.Size > math.MaxInt64-sum {
+			return 0
+		}
+		sum += *in.Size
+	}
+	return sum
 }
 
 // Config is a SAGE configuration, either the YAML itself or a reference to it.

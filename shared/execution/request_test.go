@@ -257,3 +257,18 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestBytesAreKnownWhenEveryFileSaysSo(t *testing.T) {
+	size := func(n int64) execution.Input { return execution.Input{Size: &n} }
+	for want, inputs := range map[int64][]execution.Input{
+		7: {size(3), size(4)},
+		0: {size(3), {}},
+	} {
+		if got := (execution.Request{Inputs: inputs}).Bytes(); got != want {
+			t.Errorf("%d bytes, want %d", got, want)
+		}
+	}
+	if got := (execution.Request{Inputs: []execution.Input{size(1 << 62), size(1 << 62)}}).Bytes(); got != 0 {
+		t.Errorf("more than fits is %d bytes", got)
+	}
+}

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/execution"
 )
 
 // Depth is what an overflow policy wants to know of the queue.
@@ -16,6 +18,10 @@ type Depth struct {
 	Pending    int           // nobody has it yet
 	AckPending int           // with workers and bridges
 	HeadAge    time.Duration // since the oldest that waits was accepted; 0 when none waits
+
+	// Of the oldest, as its request says; 0 where it doesn't.
+	HeadBytes    int64         // of its files together
+	HeadDeadline time.Duration // after it was accepted
 }
 
 // Look asks the server how deep the queue is, and since when its head waits.
@@ -40,6 +46,24 @@ func Look(ctx context.Context, js jetstream.JetStream) (Depth, error) {
 	if err != nil {
 		return d, fmt.Errorf("head of %s: %w", bus.StreamExecutions, err)
 	}
-	d.HeadAge = max(time.Since(acceptedAt(head.Header.Get(headerEnqueued), head.Time)), time.Millisecond)
+	accepted := acceptedAt(head.Header.Get(headerEnqueued), head.Time)
+	d.HeadAge = max(time.Since(accepted), time.Millisecond)
+	d.HeadBytes, d.HeadDeadline = claims(head.Data, accepted)
 	return d, nil
+}
+
+// claims is what a request says of itself. Nobody has checked it: it is good for an
+// estimate.
+func claims(data []byte, accepted time.Time) (bytes int64, deadline time.Duration) {
+	var request struct {
+		Inputs   []execution.Input `json:"input_files"`
+		Deadline time.Time         `json:"deadline"`
+	}
+	if json.Unmarshal(data, &request) != nil {
+		return 0, 0
+	}
+	if !request.Deadline.IsZero() {
+		deadline = max(request.Deadline.Sub(accepted), time.Millisecond)
+	}
+	return execution.Request{Inputs: request.Inputs}.Bytes(), deadline
 }

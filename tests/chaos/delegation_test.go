@@ -137,7 +137,7 @@ func TestAKilledBridgesInvocationIsWaitedFor(t *testing.T) {
 func TestABridgeKilledWithManyInFlightInvokesNoneAgain(t *testing.T) {
 	t.Parallel()
 	n := *inflight
-	takes := 10*time.Second + time.Duration(n)*150*time.Millisecond // until all have begun, on a busy machine
+	takes := 10*time.Second + time.Duration(n)*400*time.Millisecond // until all have begun, on a busy machine
 	f := newFleet(t, stores["file"](t))
 	lambda := f.slowLambda(t, n, takes)
 	bridge := f.bridgeTo(lambda, n)
@@ -159,12 +159,13 @@ func TestABridgeKilledWithManyInFlightInvokesNoneAgain(t *testing.T) {
 	process.Eventually(t, patience, "all are in flight", func() bool {
 		return lambda.Stats().Concurrent == n && f.delegations(t)[delegation.Invoked] == n
 	})
+	before := lambda.Stats().Invocations // that are over: environments that failed to start
 	bridge.Signal(t, syscall.SIGKILL)
 	process.Eventually(t, patience, "the bridge has ended", func() bool { return !bridge.Running() })
 	f.revive(t)
 	for _, k := range keys {
-		if o := f.awaitEnd(t, k); o.Executor != execution.OnLambda || o.Number != 1 || o.Kind != execution.Succeeded {
-			t.Errorf("%s ended %s by %s, attempt %d", k, o.Kind, o.Executor, o.Number)
+		if o := f.awaitEnd(t, k); o.Executor != execution.OnLambda || o.Kind != execution.Succeeded {
+			t.Errorf("%s ended %s by %s", k, o.Kind, o.Executor)
 		}
 	}
 	process.Eventually(t, patience, "the queue is empty", func() bool { return f.idle(t) })
@@ -173,8 +174,8 @@ func TestABridgeKilledWithManyInFlightInvokesNoneAgain(t *testing.T) {
 	if err != nil || !report.Clean() || report.Succeeded != n {
 		t.Errorf("%d of %d succeeded: %v\n%s", report.Succeeded, n, err, report.Explain())
 	}
-	if ran := lambda.Stats().Invocations; ran != int64(n) {
-		t.Errorf("%d executions were invoked %d times", n, ran)
+	if ran := lambda.Stats().Invocations; ran != before+int64(n) {
+		t.Errorf("of %d in flight, %d were invoked again", n, ran-before-int64(n))
 	}
-	t.Logf("%d in flight, each invoked once, took %v each", n, takes)
+	t.Logf("%d in flight, none invoked again; they took %v each", n, takes)
 }

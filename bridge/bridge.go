@@ -116,13 +116,17 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", bus.BucketFleet, err)
 	}
+	depth, err := queue.OpenGauge(ctx, js)
+	if err != nil {
+		return nil, fmt.Errorf("open bridge: %w", err)
+	}
 	b := &Bridge{host: host, started: time.Now().UTC(), slots: cfg.Slots, js: js, counts: &counts{}, meter: machine.NewMeter(),
 		consumer: queue.NewOverflow(js, fleet.AckWait, cfg.Slots, cfg.Queue), beats: heartbeat.NewSender(js, members),
 		leases: lock.New(js, members, cfg.Shares.Lease, host)}
 	b.fleet = heartbeat.NewFleet(members, b.heard)
 	b.herald = &herald{publish: b.publish, data: b.told}
 	b.steerer = &steerer{policy: overflow.New(cfg.Overflow), tap: b.consumer.Tap, tell: b.herald.see, wake: make(chan struct{}, 1),
-		observe: &observer{js: js, fleet: b.fleet, host: host, counts: b.counts, meter: machine.NewMeter()}}
+		observe: &observer{queue: depth, fleet: b.fleet, host: host, counts: b.counts, meter: machine.NewMeter()}}
 	b.gauges = newGauges(b, cfg.Metrics)
 	who := guard.Identity{Executor: execution.OnLambda, Host: host, Delegates: true}
 	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), b.delegated(remote, event.New(js, bus.SubjectEvent)), who, cfg.Guard)

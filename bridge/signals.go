@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/sagefleet/sagefleet/bridge/overflow"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/heartbeat"
@@ -17,7 +15,7 @@ import (
 
 // observer gathers what a policy wants to know. It is used by one goroutine.
 type observer struct {
-	js       jetstream.JetStream
+	queue    *queue.Gauge
 	fleet    *heartbeat.Fleet
 	host     string
 	counts   *counts
@@ -52,7 +50,7 @@ func (o *observer) observe(ctx context.Context, must bool) (s overflow.Signals, 
 		o.looked = time.Now()
 		patience, cancel := context.WithTimeout(ctx, 2*time.Second)
 		var depth queue.Depth
-		if depth, o.err = queue.Look(patience, o.js); o.err == nil {
+		if depth, o.err = o.queue.Measure(patience); o.err == nil {
 			o.depth, o.answered, fresh = depth, time.Now(), true
 		}
 		cancel()

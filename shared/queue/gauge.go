@@ -24,22 +24,36 @@ type Depth struct {
 	HeadDeadline time.Duration // after it was accepted
 }
 
-// Look asks the server how deep the queue is, and since when its head waits.
-func Look(ctx context.Context, js jetstream.JetStream) (Depth, error) {
+// Gauge measures how deep the queue is.
+type Gauge struct {
+	consumer jetstream.Consumer
+	stream   jetstream.Stream
+}
+
+// OpenGauge returns a Gauge of the queue that workers and bridges share.
+func OpenGauge(ctx context.Context, js jetstream.JetStream) (*Gauge, error) {
 	consumer, err := js.Consumer(ctx, bus.StreamExecutions, bus.ConsumerFleet)
+	if err != nil {
+		return nil, fmt.Errorf("consumer %s: %w", bus.ConsumerFleet, err)
+	}
+	stream, err := js.Stream(ctx, bus.StreamExecutions)
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", bus.StreamExecutions, err)
+	}
+	return &Gauge{consumer, stream}, nil
+}
+
+// Measure asks the server how much waits, and since when the head does.
+func (g *Gauge) Measure(ctx context.Context) (Depth, error) {
+	info, err := g.consumer.Info(ctx)
 	if err != nil {
 		return Depth{}, fmt.Errorf("consumer %s: %w", bus.ConsumerFleet, err)
 	}
-	info := consumer.CachedInfo()
 	d := Depth{Pending: int(info.NumPending), AckPending: info.NumAckPending} //nolint:gosec // far below 2^63
 	if d.Pending == 0 {
 		return d, nil
 	}
-	stream, err := js.Stream(ctx, bus.StreamExecutions)
-	if err != nil {
-		return d, fmt.Errorf("stream %s: %w", bus.StreamExecutions, err)
-	}
-	head, err := stream.GetMsg(ctx, info.Delivered.Stream+1, jetstream.WithGetMsgSubject(bus.ExecFilter))
+	head, err := g.stream.GetMsg(ctx, info.Delivered.Stream+1, jetstream.WithGetMsgSubject(bus.ExecFilter))
 	if errors.Is(err, jetstream.ErrMsgNotFound) { // it was taken meanwhile
 		return d, nil
 	}

@@ -9,10 +9,14 @@ import (
 	"github.com/sagefleet/sagefleet/shared/queue"
 )
 
-func TestLookReadsWhatTheOldestSaysOfItself(t *testing.T) {
+func TestGaugeReadsWhatTheOldestSaysOfItself(t *testing.T) {
 	t.Parallel()
 	js := bustest.Start(t)
-	d, err := queue.Look(t.Context(), js)
+	gauge, err := queue.OpenGauge(t.Context(), js)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := gauge.Measure(t.Context())
 	if err != nil || d != (queue.Depth{}) {
 		t.Errorf("of nothing: %+v, %v", d, err)
 	}
@@ -26,7 +30,7 @@ func TestLookReadsWhatTheOldestSaysOfItself(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d, err = queue.Look(t.Context(), js)
+	d, err = gauge.Measure(t.Context())
 	if err != nil || d.Pending != 2 || d.HeadAge <= 0 || d.HeadBytes != 3_000_500 {
 		t.Errorf("%+v, %v", d, err)
 	}

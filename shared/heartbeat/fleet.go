@@ -85,6 +85,7 @@ func (f *Fleet) follow(ctx context.Context, once bool) error {
 		return fmt.Errorf("watch heartbeats: %w", err)
 	}
 	defer func() { _ = w.Stop() }()
+	before := true // what was there before this watch comes first
 	for {
 		select {
 		case <-ctx.Done():
@@ -94,8 +95,9 @@ func (f *Fleet) follow(ctx context.Context, once bool) error {
 			case !ok:
 				return fmt.Errorf("watch heartbeats: the watch ended")
 			case entry != nil:
-				f.see(entry)
+				f.see(entry, before)
 			default: // that was all there was
+				before = false
 				f.once.Do(func() { close(f.known) })
 				if once {
 					return nil
@@ -106,10 +108,10 @@ func (f *Fleet) follow(ctx context.Context, once bool) error {
 }
 
 // see notes an entry. One that was there before counts as heard when it was written,
-// as far as the clocks agree.
-func (f *Fleet) see(entry jetstream.KeyValueEntry) {
+// as far as the clocks agree; one that comes now is heard now, whatever they say.
+func (f *Fleet) see(entry jetstream.KeyValueEntry, before bool) {
 	heard := time.Now()
-	if age := time.Since(entry.Created()); age > time.Second {
+	if age := time.Since(entry.Created()); before && age > time.Second {
 		heard = heard.Add(-age)
 	}
 	kind, name, _ := strings.Cut(entry.Key(), ".")

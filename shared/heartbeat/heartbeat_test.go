@@ -172,3 +172,54 @@ func TestServicesAreBoundedAndKeepWhatIsUsed(t *testing.T) {
 		t.Errorf("%d: %+v", len(all), all[:2])
 	}
 }
+
+// behind is a bucket whose server's clock is behind the reader's.
+type behind struct {
+	jetstream.KeyValue
+	by time.Duration
+}
+
+type behindWatcher struct {
+	jetstream.KeyWatcher
+	updates chan jetstream.KeyValueEntry
+}
+
+type behindEntry struct {
+	jetstream.KeyValueEntry
+	by time.Duration
+}
+
+func (b behind) WatchAll(ctx context.Context, opts ...jetstream.WatchOpt) (jetstream.KeyWatcher, error) {
+	w, err := b.KeyValue.WatchAll(ctx, opts...)
+	if err != nil {
+		return nil, err
+	}
+	shifted := behindWatcher{w, make(chan jetstream.KeyValueEntry, 64)}
+	go func() {
+		defer close(shifted.updates)
+		for entry := range w.Updates() {
+			if entry != nil {
+				entry = behindEntry{entry, b.by}
+			}
+			shifted.updates <- entry
+		}
+	}()
+	return shifted, nil
+}
+
+func (w behindWatcher) Updates() <-chan jetstream.KeyValueEntry { return w.updates }
+
+func (e behindEntry) Created() time.Time { return e.KeyValueEntry.Created().Add(-e.by) }
+
+// A beat that comes now is heard now, however far the clocks are apart: else the whole
+// fleet would seem to be dead, and its work go to the cloud.
+func TestClocksMayDiffer(t *testing.T) {
+	t.Parallel()
+	js, kv := open(t)
+	fleet := heartbeat.NewFleet(behind{kv, time.Hour}, nil)
+	run(t, fleet.Run)
+	run(t, func(ctx context.Context) error {
+		return heartbeat.NewSender(js, kv).Run(ctx, func() heartbeat.Beat { return worker("w", 4, 1, 3) }, nil)
+	})
+	eventually(t, "the worker is here", func() bool { return fleet.Total("").Slots == 4 })
+}

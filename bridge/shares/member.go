@@ -133,7 +133,6 @@ func (m *Member) Run(ctx context.Context, drained <-chan struct{}) error {
 	defer pulse.Stop()
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
-	m.dirty = true
 	m.begin()
 	m.refresh(quiet)
 	m.write(quiet, true)
@@ -253,7 +252,8 @@ func (m *Member) write(ctx context.Context, beat bool) {
 }
 
 // reload reads what the store holds of the share. One that was closed, because this
-// bridge was silent for too long, is left behind.
+// bridge was silent for too long, is left behind. So is one that isn't there: the first
+// write may have been done and undone meanwhile, and then its tickets had their time.
 func (m *Member) reload(ctx context.Context) bool {
 	s, revision, err := load[Share](ctx, m.store, m.key())
 	if err != nil {
@@ -261,7 +261,8 @@ func (m *Member) reload(ctx context.Context) bool {
 		return false
 	}
 	switch {
-	case revision == 0 && m.revision == 0: // it is new
+	case revision == 0 && m.revision == 0:
+		m.begin()
 	case revision == 0 || s.Closed:
 		zerolog.Ctx(ctx).Warn().Str("share", m.share.Bridge).Msg("share of the budget was closed: this bridge was taken for dead")
 		m.begin()

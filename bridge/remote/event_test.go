@@ -58,7 +58,7 @@ func TestEventIsLost(t *testing.T) {
 		if took := time.Since(began); took != longest || fault.CodeOf(err) != remote.CodeUnknown || fault.IsPermanent(err) {
 			t.Errorf("%v after %v", err, took)
 		}
-		if d := sent.Delegation; d == nil || !d.Event || !d.Expires.Equal(began.Add(longest)) {
+		if d := sent.Delegation; d == nil || !d.Event || !d.Expires.Equal(began.Add(longest-cfg.Timeout)) {
 			t.Errorf("sent %+v", d)
 		}
 		if ok, reason := e.Governor().Open(time.Now()); !ok {

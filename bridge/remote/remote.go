@@ -148,7 +148,8 @@ func (e *Executor) encode(a execution.Attempt, expiry time.Time) ([]byte, types.
 	delegated := &execution.Delegation{Token: a.Token, Number: a.Number, Deliveries: a.Deliveries, Enqueued: a.Enqueued}
 	inv := execution.Invocation{Request: a.Request, Delegation: delegated}
 	if e.cfg.Mode == Event {
-		delegated.Event, delegated.Expires = true, expiry.UTC()
+		// What begins later may be running after expiry.
+		delegated.Event, delegated.Expires = true, expiry.Add(-e.cfg.Timeout).UTC()
 		payload, err := json.Marshal(inv)
 		if err != nil || len(payload) <= maxEventPayload {
 			return payload, types.InvocationTypeEvent, err

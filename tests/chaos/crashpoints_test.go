@@ -52,8 +52,12 @@ func TestCrashPoints(t *testing.T) {
 		}
 	})
 	t.Logf("AckWait %v\n%s", *ackWait, results)
-	if p99 := results.percentile(99); *recovery > 0 && p99 > *recovery {
-		t.Errorf("recovery p99 %v, want at most %v", p99, *recovery)
+	for atAnnounced, allowed := range map[bool]time.Duration{false: *recovery, true: *recovery + lambdaTimeout + lambdaMargin} {
+		p99 := results.percentile(99, atAnnounced)
+		t.Logf("recovery p99 %v, with an invocation announced: %v", p99, atAnnounced)
+		if *recovery > 0 && p99 > allowed {
+			t.Errorf("that is more than %v", allowed)
+		}
 	}
 }
 

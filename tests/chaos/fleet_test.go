@@ -83,7 +83,7 @@ func (f *fleet) addWorker() {
 func (f *fleet) addBridge(lambda *lambdalocal.Service) {
 	f.services = append(f.services, &service{name: "bridge", sign: "bridge watches the backlog", vars: f.with(map[string]string{
 		"LAMBDA_FUNCTION": function, "LAMBDA_ENDPOINT": lambda.URL(), "LAMBDA_TIMEOUT": lambdaTimeout.String(),
-		"BRIDGE_SLOTS": strconv.Itoa(lambdaConcurrency), "OVERFLOW_PENDING": "0", "OVERFLOW_CPU": "0",
+		"LAMBDA_MARGIN": lambdaMargin.String(), "BRIDGE_SLOTS": strconv.Itoa(lambdaConcurrency), "OVERFLOW_PENDING": "0", "OVERFLOW_CPU": "0",
 	})})
 }
 
@@ -91,6 +91,7 @@ const (
 	function          = "sage"
 	lambdaConcurrency = 2
 	lambdaTimeout     = 10 * time.Second
+	lambdaMargin      = 2 * time.Second
 )
 
 // startLambda runs a local Lambda, whose environments are processes of the real

@@ -51,8 +51,8 @@ with these fields on each line.
 
 Marks:
 
-	*    nothing else misses no more for less money
-	<    the cheapest with no more than --late percent late
+	"*"  nothing else misses no more for less money
+	"<"  the cheapest with no more than --late percent late
 
 Exit codes:
 

@@ -17,13 +17,14 @@ const (
 	IdentityBridge   Identity = "bridge"
 	IdentityLambda   Identity = "lambda" // a function that is invoked directly, with LAMBDA_GUARDED
 	IdentityOperator Identity = "operator"
+	IdentityServe    Identity = "serve"   // the HTTP API and the console
 	IdentityConsole  Identity = "console" // looks, and can change nothing
 	IdentityGC       Identity = "gc"
-	IdentityAdmin    Identity = "admin" // provisions streams, and reads no message
+	IdentityAdmin    Identity = "admin" // provisions streams, makes tokens, and reads no message
 )
 
 // Identities are all but the producers', of whom a fleet has as many as it likes.
-var Identities = []Identity{IdentityWorker, IdentityBridge, IdentityLambda, IdentityOperator, IdentityConsole, IdentityGC, IdentityAdmin}
+var Identities = []Identity{IdentityWorker, IdentityBridge, IdentityLambda, IdentityOperator, IdentityServe, IdentityConsole, IdentityGC, IdentityAdmin}
 
 const producerPrefix = "producer-"
 

@@ -42,6 +42,7 @@ const (
 
 	BucketDelegations = "sage_delegations"
 	BucketBudget      = "sage_budget"
+	BucketAccess      = "sage_access" // who may ask `sage serve` for what
 )
 
 const (

@@ -51,14 +51,9 @@ func (i Identity) Permissions(mailboxes ...string) Permissions {
 	case IdentityLambda:
 		p.Publish = join(look(), locksAndRecords(), []Grant{{prefixEvent + "*.*", "what happened"}})
 	case IdentityOperator:
-		p.Publish = join(look(), locksAndRecords(), requeue("a submission, or a redrive"), readWork(),
-			read(StreamDead, prefixDead+">", "dead letters"), read(StreamEvents, EventFilter, "what happened"),
-			[]Grant{{prefixDead + "*.*.*", "that a letter was redriven"}, {prefixEvent + "*.*", "what the operator did"}},
-			remove(StreamDead, "an erasure"), remove(StreamEvents, "an erasure"),
-			watchBucket(BucketState, "to follow an execution, and to verify"), watchBucket(BucketDelegations, "to list them"),
-			readBucket(BucketBudget, "what is spent"), watchBucket(BucketBudget, "what is spent"),
-			watchBucket(BucketFleet, "who is there"),
-			scan(StreamEvents, "."+EventFilter, "to follow what happens; an erasure"))
+		p.Publish = join(look(), operate(), remove(StreamDead, "an erasure"), remove(StreamEvents, "an erasure"))
+	case IdentityServe:
+		p.Publish = join(look(), operate(), readBucket(BucketAccess, "whose a token is"))
 	case IdentityConsole:
 		p.Account = AccountReaders
 		p.Publish = join(look(), readWork(), read(StreamDead, prefixDead+">", "dead letters"),
@@ -70,7 +65,8 @@ func (i Identity) Permissions(mailboxes ...string) Permissions {
 			{apiStreamInfo + StreamExecutions, "to open it"}, {apiStreamInfo + StreamLater, "to open it"},
 			{apiStreamInfo + stream(BucketState), "to open it"}}, readBucket(BucketState, "whether an execution was redriven"))
 	case IdentityAdmin:
-		p.Publish = join(look(), provision())
+		p.Publish = join(look(), provision(), readBucket(BucketAccess, "tokens"), writeBucket(BucketAccess, "tokens"),
+			watchBucket(BucketAccess, "to list tokens"))
 	}
 	return p
 }
@@ -131,6 +127,17 @@ func locksAndRecords() []Grant {
 	return join(readBucket(BucketLocks, "who holds a lock"), writeBucket(BucketLocks, "to lock, to renew, to release"),
 		readBucket(BucketState, "where an execution stands"), writeBucket(BucketState, "where an execution stands"),
 		readBucket(BucketDelegations, "whether a Lambda is at it"))
+}
+
+// operate looks at everything, submits, redrives and cancels.
+func operate() []Grant {
+	return join(locksAndRecords(), requeue("a submission, or a redrive"), readWork(),
+		read(StreamDead, prefixDead+">", "dead letters"), read(StreamEvents, EventFilter, "what happened"),
+		[]Grant{{prefixDead + "*.*.*", "that a letter was redriven"}, {prefixEvent + "*.*", "what somebody did"}},
+		watchBucket(BucketState, "to follow an execution, and to verify"), watchBucket(BucketDelegations, "to list them"),
+		readBucket(BucketBudget, "what is spent"), watchBucket(BucketBudget, "what is spent"),
+		watchBucket(BucketFleet, "who is there"),
+		scan(StreamEvents, "."+EventFilter, "to follow what happens"))
 }
 
 // settle is what may take the place of a message that is acknowledged.

@@ -131,6 +131,8 @@ func (c Config) Topology() Topology {
 				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
 			{Bucket: BucketBudget, Description: "What Lambdas may cost, and who may spend it", History: 1, Replicas: c.Replicas,
 				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
+			{Bucket: BucketAccess, Description: "Tokens of the HTTP API and the console, without their secrets", History: 1, Replicas: c.Replicas,
+				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
 			{Bucket: BucketFleet, Description: "Heartbeats of the components", History: 1, Replicas: c.Replicas,
 				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
 		},

@@ -37,7 +37,7 @@ var (
 	// defined, and nowhere else.
 	busNames = []string{
 		bus.StreamExecutions, bus.StreamLater, bus.StreamEvents, bus.StreamDecisions, bus.StreamDead, bus.StreamAdvisories,
-		bus.BucketLocks, bus.BucketState, bus.BucketFleet, bus.BucketDelegations, bus.BucketBudget,
+		bus.BucketLocks, bus.BucketState, bus.BucketFleet, bus.BucketDelegations, bus.BucketBudget, bus.BucketAccess,
 	}
 
 	// lambdaRoots start in a cold Lambda, where every package costs start-up time

@@ -66,6 +66,8 @@ func TestEveryIdentityCanDoItsWork(t *testing.T) {
 	f.sage(t, bus.IdentityOperator, 3, "wait", "bad")
 	f.sage(t, bus.IdentityGC, 0, "admin", "gc")
 	f.sage(t, bus.IdentityAdmin, 0, "admin", "provision")
+	f.sage(t, bus.IdentityAdmin, 0, "token", "create", "ana", "--mailbox", mailbox)
+	f.sage(t, bus.IdentityAdmin, 0, "token", "list")
 }
 
 // TestADeniedCommandSaysWhy runs a command with somebody else's credentials.

@@ -9,7 +9,6 @@ package books
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -77,13 +76,15 @@ func (b *Books) Begin(ctx context.Context, a execution.Attempt, expiry time.Time
 	e.Key, e.Token, e.Number, e.Class, e.State = k, a.Token, a.Number, a.Request.Class, delegation.Invoked
 	e.Reservation, e.Invoked, e.Updated, e.Expiry = reservation, now.UTC(), now.UTC(), expiry.UTC()
 	revision, err := b.enter(work, e)
-	if err == nil && time.Since(now) > patience {
+	if late := elapsed(now); err == nil && late > patience {
 		// This process was stopped meanwhile, and others may have drawn conclusions.
-		err = busy(fault.New(CodeLate, "it took %v to write it down", time.Since(now)))
-		e.State, e.Updated = delegation.Refused, time.Now().UTC()
-		b.save(ctx, e, revision)
+		err = fault.New(CodeLate, "it took %v to write it down", late)
 	}
 	if err != nil {
+		err = unwritten(err)
+		if fault.CodeOf(err) != CodeDelegated {
+			b.withdraw(ctx, e, err)
+		}
 		b.settle(ctx, reservation, 0)
 		return nil, err
 	}
@@ -91,34 +92,19 @@ func (b *Books) Begin(ctx context.Context, a execution.Attempt, expiry time.Time
 	return func(ctx context.Context, r remote.Result) { revision = b.end(ctx, e, revision, r) }, nil
 }
 
-// enter writes e, in the place of one that is over.
-func (b *Books) enter(ctx context.Context, e delegation.Entry) (uint64, error) {
-	revision, err := uint64(0), error(delegation.ErrStale)
-	if e.Number == 1 { // there is none, as a rule: one round trip less
-		revision, err = b.ledger.Save(ctx, e, 0)
-	}
-	if !errors.Is(err, delegation.ErrStale) {
-		return revision, unwritten(err)
-	}
-	before, revision, err := b.ledger.Load(ctx, e.Key)
-	if err != nil {
-		return 0, unwritten(err)
-	}
-	if before.Live(time.Now()) {
-		return 0, busy(fault.New(CodeDelegated, "%s was handed over by %s, and may be running until %s", e.Key, before.Bridge, before.Expiry.Format(time.RFC3339)))
-	}
-	revision, err = b.ledger.Save(ctx, e, revision)
-	return revision, unwritten(err)
+// elapsed is the time since a moment by the clock that says more: one stands still
+// while a machine is suspended, and the other may be set.
+func elapsed(since time.Time) time.Duration {
+	return max(time.Since(since), time.Now().Round(0).Sub(since.Round(0)))
 }
 
+// unwritten is err, which says why a run is not begun, for whoever asked for it.
 func unwritten(err error) error {
-	if err == nil {
-		return nil
+	if fault.CodeOf(err) == fault.Unclassified {
+		err = fault.New(CodeBooks, "the delegation is not written down: %w", err)
 	}
-	return busy(fault.New(CodeBooks, "the delegation is not written down: %w", err))
+	return &execution.BusyError{For: time.Second, Err: err}
 }
-
-func busy(err error) error { return &execution.BusyError{For: time.Second, Err: err} }
 
 // end writes down what came of the run. Without the ctx of the work, which may have
 // ended.
@@ -142,20 +128,6 @@ func (b *Books) end(ctx context.Context, e delegation.Entry, revision uint64, r 
 	}
 	// Else the run may be going on: an OUTCOME alone may be another's. The reservation
 	// stands until that is over.
-	return revision
-}
-
-// save writes an entry that others may have changed: then they know better.
-func (b *Books) save(ctx context.Context, e delegation.Entry, revision uint64) uint64 {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	saved, err := b.ledger.Save(ctx, e, revision)
-	if err == nil {
-		return saved
-	}
-	if !errors.Is(err, delegation.ErrStale) {
-		zerolog.Ctx(ctx).Warn().Err(err).Str("state", string(e.State)).Msg("delegation left to the reconciler")
-	}
 	return revision
 }
 

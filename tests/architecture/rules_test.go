@@ -27,7 +27,7 @@ var (
 		{"lock", "state", "delegation", "bus", "storage", "event", "spec", "machine"},
 		{"outcome", "intake", "heartbeat"},
 		{"guard", "queue"},
-		{"history"},
+		{"history", "ledger"},
 	}
 	wordLayers = 2
 

@@ -1,0 +1,97 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	// rareTerms is how many names may begin with a prefix to be read and sorted by time.
+	// If there are more, they are frequent enough to be met among the newest executions.
+	rareTerms = 20_000
+	// lookThrough is how many of the newest executions are looked through for a page.
+	lookThrough = 2000
+)
+
+// search is [Ledger.List] by a prefix.
+func (l *Ledger) search(ctx context.Context, f Filter, cursor string, from place, limit int) (Page, error) {
+	prefix := strings.ToLower(f.Prefix)
+	low, high := prefix, prefix+"\U0010FFFF"
+	var n int
+	err := l.db.QueryRowContext(ctx, l.rebind("SELECT count(*) FROM (SELECT 1 FROM term WHERE term >= ? AND term < ? LIMIT ?) AS some"),
+		low, high, rareTerms+1).Scan(&n)
+	if err != nil {
+		return Page{}, fmt.Errorf("search executions: %w", err)
+	}
+	if n > rareTerms {
+		return l.lookThrough(ctx, f, prefix, cursor, from, limit)
+	}
+	where, args := "term >= ? AND term < ?", []any{low, high}
+	add := func(text string, values ...any) { where, args = where+" AND "+text, append(args, values...) }
+	if f.Mailboxes != nil {
+		add("mailbox IN ("+marks(len(f.Mailboxes))+")", anys(f.Mailboxes)...)
+	}
+	if len(f.States) > 0 {
+		add("state IN ("+marks(len(f.States))+")", anys(f.States)...)
+	}
+	if f.Executor != "" {
+		add("executor = ?", f.Executor)
+	}
+	if !f.From.IsZero() {
+		add("accepted_us >= ?", micros(f.From))
+	}
+	if !f.To.IsZero() {
+		add("accepted_us < ?", micros(f.To))
+	}
+	if cursor != "" {
+		add("(accepted_us, tie) < (?, ?)", from.accepted, from.tie)
+	}
+	// One execution may have several names that begin so.
+	places := "SELECT DISTINCT accepted_us, tie FROM term WHERE " + where
+	found, err := l.query(ctx, joined(places)+" ORDER BY accepted_us DESC, execution.tie DESC", append(args, limit+1))
+	if err != nil {
+		return Page{}, fmt.Errorf("search executions: %w", err)
+	}
+	return cut(found, limit), nil
+}
+
+// lookThrough finds a frequent prefix among the newest executions.
+func (l *Ledger) lookThrough(ctx context.Context, f Filter, prefix, cursor string, from place, limit int) (Page, error) {
+	after := cursor != ""
+	var p Page
+	for range lookThrough / MaxPage {
+		some, err := l.newest(ctx, f, after, from, MaxPage)
+		if err != nil {
+			return Page{}, err
+		}
+		for _, e := range some {
+			if !slices.ContainsFunc(e.terms(), func(term string) bool { return strings.HasPrefix(term, prefix) }) {
+				continue
+			}
+			p.Executions = append(p.Executions, e)
+			if len(p.Executions) == limit {
+				p.Next = placeOf(e).String()
+				return p, nil
+			}
+		}
+		if len(some) < MaxPage {
+			return p, nil
+		}
+		after, from = true, placeOf(some[len(some)-1])
+	}
+	p.Next = from.String()
+	return p, nil
+}
+
+// marks are n places for values.
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
+
+func anys[T ~string](values []T) []any {
+	all := make([]any, len(values))
+	for i, v := range values {
+		all[i] = string(v)
+	}
+	return all
+}

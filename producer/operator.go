@@ -60,6 +60,13 @@ func OpenOperator(ctx context.Context, js jetstream.JetStream, objects storage.S
 		tracker: NewTracker(js, states, objects), who: who}, nil
 }
 
+// As returns an Operator who acts as somebody else: events and records name who.
+func (p *Operator) As(who string) *Operator {
+	as := *p
+	as.who = who
+	return &as
+}
+
 // request returns the bytes of an execution for another generation: those that
 // were submitted, or else those of the dead letter. Only what has the digest is
 // the execution's.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,8 +96,7 @@ func (p *Producer) Store(ctx context.Context, s Submission) (execution.Request, 
 	if err := r.Validate(); err != nil {
 		return r, err
 	}
-	failpoint.Hit(failpoint.InputsStored)
-	return r, p.claim(ctx, r)
+	return p.claim(ctx, r)
 }
 
 func (p *Producer) storeConfig(ctx context.Context, r execution.Request, text []byte) (execution.Config, error) {
@@ -153,23 +153,41 @@ func hashFile(f File) (sum string, size int64, err error) {
 }
 
 // claim stores the request itself, write-once: it makes the id this content's, and
-// keeps the bytes for whoever has to publish it again.
-func (p *Producer) claim(ctx context.Context, r execution.Request) error {
+// keeps the bytes for whoever has to publish it again. It returns the request that
+// stands: an earlier one may have stored the same files in other places.
+func (p *Producer) claim(ctx context.Context, r execution.Request) (execution.Request, error) {
+	failpoint.Hit(failpoint.InputsStored)
 	data, err := json.Marshal(r)
 	if err != nil {
-		return err
+		return r, err
 	}
 	key := intake.RequestKey(r.Mailbox, r.ID)
 	created := p.objects.Create(ctx, key, data)
 	if created == nil {
-		return nil
+		return r, nil
 	}
 	stored, err := intake.Request(ctx, p.objects, r.Mailbox, r.ID)
 	switch {
 	case err != nil:
-		return fmt.Errorf("store the request: %w", errors.Join(created, err))
-	case stored.Digest() != r.Digest():
-		return execution.Conflict(r.Key())
+		return r, fmt.Errorf("store the request: %w", errors.Join(created, err))
+	case stored.Digest() == r.Digest():
+		return r, p.objects.Sync(ctx, key)
+	case placeless(stored).Digest() == placeless(r).Digest():
+		return stored, p.objects.Sync(ctx, key)
 	}
-	return p.objects.Sync(ctx, key)
+	return r, execution.Conflict(r.Key())
+}
+
+// placeless is r without the places of what is identified by its content.
+func placeless(r execution.Request) execution.Request {
+	r.Inputs = slices.Clone(r.Inputs)
+	for i, in := range r.Inputs {
+		if in.SHA256 != "" && in.Size != nil {
+			r.Inputs[i].URI, r.Inputs[i].SHA256 = "", strings.ToLower(in.SHA256)
+		}
+	}
+	if r.Config.URI != "" {
+		r.Config = execution.Config{Text: strings.ToLower(r.Config.SHA256)}
+	}
+	return r
 }

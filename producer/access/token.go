@@ -116,7 +116,7 @@ func (r Record) check(hash []byte, now time.Time) error {
 
 func (r Record) stands(now time.Time) error {
 	if state := r.State(now); state != "good" {
-		return errInvalid("the token %s is " + state, r.ID)
+		return errInvalid("the token %s is "+state, r.ID)
 	}
 	return nil
 }

@@ -12,11 +12,10 @@ import (
 	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
-	"github.com/sagefleet/sagefleet/shared/spec"
 )
 
 type submitCommand struct {
-	Config  string   `arg:"" help:"Configuration in YAML; - reads standard input."`
+	Config  string   `arg:"" help:"Configuration: a file in YAML, - for standard input, or the name of one that the mailbox keeps."`
 	Data    []string `arg:"" help:"Files to execute together, as one execution."`
 	Mailbox string   `env:"SAGE_MAILBOX" default:"general" help:"Mailbox (casilla) to submit to."`
 	ID      string   `name:"id" help:"Execution id; made up when not given. Submitting the same files again under the same id is harmless."`
@@ -66,7 +65,7 @@ func (d *deadline) UnmarshalText(text []byte) error {
 
 // Run submits and, if it is asked to, waits.
 func (c submitCommand) Run(ctx context.Context, a *app) error {
-	submission, err := c.submission(a)
+	submission, err := c.submission(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -112,21 +111,16 @@ func (c submitCommand) Run(ctx context.Context, a *app) error {
 
 // submission reads the configuration and looks at the files, so that what can be
 // known to be wrong is refused before anything is stored.
-func (c submitCommand) submission(a *app) (producer.Submission, error) {
+func (c submitCommand) submission(ctx context.Context, a *app) (producer.Submission, error) {
 	s := producer.Submission{Mailbox: c.Mailbox, ID: c.ID, Sender: c.Sender, Method: c.Method, Class: c.Class, Deadline: c.Deadline.Time}
-	var err error
-	if s.Config, err = a.readConfig(c.Config); err != nil {
+	name, text, err := a.resolveConfig(ctx, c.Mailbox, c.Config)
+	if err != nil {
 		return s, err
 	}
-	if _, issues := spec.Parse(c.Config, s.Config); len(issues) > 0 {
-		if err := spec.Print(a.stderr, s.Config, issues, colourful(a.stderr)); err != nil {
-			return s, err
-		}
-		if issues.Structural() {
-			_, _ = fmt.Fprintf(a.stderr, "%s: %s; nothing was submitted\n", printable(c.Config), issueCount(issues))
-			return s, exit(exitFailed)
-		}
+	if err := a.refuseUseless(name, text, "submitted"); err != nil {
+		return s, err
 	}
+	s.Config = text
 	s.Files, err = inputFiles(c.Data)
 	return s, err
 }

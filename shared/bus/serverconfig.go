@@ -31,6 +31,7 @@ type ServerConfig struct {
 	// have to show a certificate of it besides their NKey.
 	Cert, Key, ClientCA string
 	Durability          Durability
+	Cluster             Cluster
 	Users               []User
 }
 
@@ -41,6 +42,9 @@ func (s ServerConfig) Validate() error {
 	}
 	if s.Cert == "" || s.Key == "" {
 		return refuse("no certificate is named").Expecting("paths of a certificate and its key: what is published must not be read on the way")
+	}
+	if err := s.Cluster.validate(refuse); err != nil {
+		return err
 	}
 	seen := map[Identity]bool{}
 	keys := map[string]Identity{}
@@ -97,9 +101,7 @@ func (s ServerConfig) Text() string {
 			w.line("sync_interval: always # NATS_DURABILITY is %s", s.Durability)
 		}
 	})
-	if s.Durability == Replicated {
-		w.line("# Replicas need a cluster of three: add its block, with the routes of your servers.")
-	}
+	s.cluster(w)
 	w.line("system_account: SYS")
 	w.block("accounts", func() {
 		w.line("SYS {}")

@@ -30,6 +30,10 @@ type natsConfigCommand struct {
 	Cert       string            `default:"/etc/nats/server.pem" help:"The server's certificate, on the server."`
 	CertKey    string            `default:"/etc/nats/server-key.pem" help:"Its key, on the server."`
 	ClientCA   string            `name:"client-ca" placeholder:"FILE" help:"An authority whose certificates clients must show, on the server."`
+	Cluster    string            `default:"sage" placeholder:"NAME" help:"The name of the cluster, where --route names its servers."`
+	Route      []string          `name:"route" placeholder:"HOST:PORT" help:"Where a server of the cluster finds another one, itself included; once for each of them."`
+	RouteFrom  string            `name:"cluster-listen" default:"0.0.0.0:6222" placeholder:"HOST:PORT" help:"Where the other servers connect."`
+	RouteCA    string            `name:"cluster-ca" default:"/etc/nats/ca.pem" placeholder:"FILE" help:"The authority of the servers' certificates, on the server."`
 	Durability string            `enum:"fast,fsync,replicated" default:"fsync" env:"NATS_DURABILITY" help:"What an acknowledged publish survives: fast, fsync or replicated."`
 }
 
@@ -51,6 +55,9 @@ Exit codes:
 func (c natsConfigCommand) Run(a *app) error {
 	s := bus.ServerConfig{Name: c.Name, Listen: c.Listen, Monitor: c.Monitor, StoreDir: c.Store, Cert: c.Cert, Key: c.CertKey,
 		ClientCA: c.ClientCA, Durability: bus.Durability(c.Durability)}
+	if len(c.Route) > 0 {
+		s.Cluster = bus.Cluster{Name: c.Cluster, Listen: c.RouteFrom, Routes: c.Route, CA: c.RouteCA}
+	}
 	for _, i := range bus.Identities {
 		s.Users = append(s.Users, bus.User{Identity: i})
 	}

@@ -60,6 +60,7 @@ func TestNATSConfigRefuses(t *testing.T) {
 		"a seed":          {"--keys", keys, "--key", "gc=" + seed},
 		"no identity":     {"--keys", keys, "--key", "root=x"},
 		"wildcard":        {"--keys", keys, "--producer", "ventas=>"},
+		"no host":         {"--keys", keys, "--route", "nats-0"},
 		"subject as name": {"--keys", keys, "--producer", "a.b=ventas"},
 	} {
 		r := sage(t.Context(), append([]string{"admin", "nats-config"}, args...)...)

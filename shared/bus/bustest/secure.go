@@ -26,9 +26,10 @@ import (
 // Security is what it takes to run, and to join, a server that wants TLS and NKeys
 // and lets each identity do what it needs.
 type Security struct {
-	File string // the server's configuration, as `sage admin nats-config` prints it
-	ca   string
-	dir  string
+	File   string           // the server's configuration, as `sage admin nats-config` prints it
+	Config bus.ServerConfig // what it says
+	CA     string           // the authority of the server's certificate, PEM
+	dir    string
 }
 
 // Secure makes certificates and keys, and a configuration for all identities and
@@ -36,10 +37,10 @@ type Security struct {
 func Secure(t testing.TB, storeDir string, producers map[string][]string) Security {
 	t.Helper()
 	dir := t.TempDir()
-	s := Security{File: filepath.Join(dir, "nats.conf"), ca: filepath.Join(dir, "ca.pem"), dir: dir}
+	s := Security{File: filepath.Join(dir, "nats.conf"), CA: filepath.Join(dir, "ca.pem"), dir: dir}
 	cfg := bus.ServerConfig{Listen: "127.0.0.1:-1", StoreDir: storeDir, Durability: bus.Fast,
 		Cert: filepath.Join(dir, "server.pem"), Key: filepath.Join(dir, "server-key.pem")}
-	certify(t, s.ca, cfg.Cert, cfg.Key)
+	certify(t, s.CA, cfg.Cert, cfg.Key)
 	for _, i := range bus.Identities {
 		cfg.Users = append(cfg.Users, bus.User{Identity: i, PublicKey: s.newKey(t, i)})
 	}
@@ -50,6 +51,7 @@ func Secure(t testing.TB, storeDir string, producers map[string][]string) Securi
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
+	s.Config = cfg
 	write(t, s.File, []byte(cfg.Text()))
 	return s
 }
@@ -59,24 +61,32 @@ func Secure(t testing.TB, storeDir string, producers map[string][]string) Securi
 func RunSecured(t testing.TB, producers map[string][]string) (Server, Security) {
 	t.Helper()
 	s := Secure(t, t.TempDir(), producers)
+	return s.Run(t, s.Config), s
+}
+
+// Run is [Run] of a server with the configuration given, one like [Security.Config].
+func (s Security) Run(t testing.TB, cfg bus.ServerConfig) Server {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "nats.conf")
+	write(t, file, []byte(cfg.Text()))
 	return Run(t, func(o *server.Options) {
-		parsed, err := server.ProcessConfigFile(s.File)
+		parsed, err := server.ProcessConfigFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		parsed.ServerName, parsed.NoLog, parsed.NoSigs = o.ServerName, true, true
 		*o = *parsed
-	}), s
+	})
 }
 
 // Variables are what a program is told to connect as i.
 func (s Security) Variables(i bus.Identity) map[string]string {
-	return map[string]string{"NATS_TLS_CA": s.ca, "NATS_IDENTITY": string(i), "NATS_NKEY_SEED": "file://" + s.seed(i)}
+	return map[string]string{"NATS_TLS_CA": s.CA, "NATS_IDENTITY": string(i), "NATS_NKEY_SEED": "file://" + s.seed(i)}
 }
 
 // As returns cfg as i has it.
 func (s Security) As(i bus.Identity, cfg bus.Config) bus.Config {
-	cfg.TLSCA, cfg.Identity, cfg.NKeySeed = s.ca, i, secret.New("file://"+s.seed(i))
+	cfg.TLSCA, cfg.Identity, cfg.NKeySeed = s.CA, i, secret.New("file://"+s.seed(i))
 	return cfg
 }
 
@@ -122,7 +132,7 @@ func certify(t testing.TB, ca, cert, key string) {
 	root := &x509.Certificate{Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	write(t, ca, sign(1, root, root, &authority.PublicKey, authority))
 	leaf := &x509.Certificate{Subject: pkix.Name{CommonName: "nats"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}} // other servers of a cluster are its clients
 	write(t, cert, sign(2, leaf, root, &own.PublicKey, authority))
 	der, err := x509.MarshalECPrivateKey(own)
 	if err != nil {

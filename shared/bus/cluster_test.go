@@ -1,0 +1,87 @@
+package bus_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/bus/bustest"
+)
+
+// TestThreeServersReplicate starts a cluster from nothing but generated
+// configurations, and holds it to what durability replicated promises.
+func TestThreeServersReplicate(t *testing.T) {
+	t.Parallel()
+	security := bustest.Secure(t, "", nil)
+	routes := []string{"127.0.0.1:1"} // of the first, which nobody answers; it is found by the others
+	var servers []bustest.Server
+	for range 3 {
+		cfg := security.Config
+		cfg.StoreDir, cfg.Monitor, cfg.Durability = t.TempDir(), "127.0.0.1:-1", bus.Replicated
+		cfg.Cluster = bus.Cluster{Name: "test", Listen: "127.0.0.1:-1", Routes: routes, CA: security.CA}
+		if err := cfg.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		s := security.Run(t, cfg)
+		routes = []string{s.ClusterAddr().String()}
+		servers = append(servers, s)
+	}
+	leads := func(s bustest.Server) bool { return s.JetStreamIsLeader() }
+	for deadline := time.Now().Add(time.Minute); !slices.ContainsFunc(servers, leads); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the three servers elect no leader")
+		}
+	}
+	fleet := servers[0].Config
+	fleet.Replicas, fleet.Durability = 3, bus.Replicated
+	for _, s := range servers {
+		fleet.MonitorURL = append(fleet.MonitorURL, "http://"+s.MonitorAddr().String())
+	}
+	js := bustest.Server{Server: servers[0].Server, Config: security.As(bus.IdentityAdmin, fleet)}.Connect(t, bus.IdentityAdmin)
+	if err := bus.Provision(t.Context(), js, fleet); err != nil {
+		t.Fatal(err)
+	}
+	if err := bus.CheckDurability(t.Context(), js, fleet); err != nil {
+		t.Error(err)
+	}
+	if urls := js.Conn().DiscoveredServers(); len(urls) > 0 {
+		t.Errorf("clients are told of %v, which are in no certificate", urls)
+	}
+
+	// Whoever has no certificate of the authority stays outside.
+	stranger := bustest.Secure(t, "", nil)
+	cfg := stranger.Config
+	cfg.StoreDir, cfg.Cluster = t.TempDir(), bus.Cluster{Name: "test", Listen: "127.0.0.1:-1", Routes: routes, CA: security.CA}
+	outsider := stranger.Run(t, cfg)
+	time.Sleep(3 * server.DEFAULT_ROUTE_CONNECT)
+	if n := outsider.NumRoutes(); n != 0 {
+		t.Errorf("a server with a foreign certificate has %d routes into the cluster", n)
+	}
+}
+
+func TestClusterRefusesMistakes(t *testing.T) {
+	t.Parallel()
+	right := bus.Cluster{Name: "sage", Listen: "0.0.0.0:6222", Routes: []string{"nats-0.nats:6222"}, CA: "/etc/nats/ca.pem"}
+	tests := map[string]struct {
+		spoil func(*bus.Cluster)
+		ok    bool
+	}{
+		"right":                {func(*bus.Cluster) {}, true},
+		"none":                 {func(c *bus.Cluster) { *c = bus.Cluster{} }, true},
+		"no routes":            {func(c *bus.Cluster) { c.Routes = nil }, false},
+		"a route without port": {func(c *bus.Cluster) { c.Routes = []string{"nats-0.nats"} }, false},
+		"no name":              {func(c *bus.Cluster) { c.Name = "" }, false},
+		"no listener":          {func(c *bus.Cluster) { c.Listen = "" }, false},
+		"no authority":         {func(c *bus.Cluster) { c.CA = "" }, false},
+	}
+	for name, tt := range tests {
+		cfg := bus.ServerConfig{Cert: "c", Key: "k", Cluster: right}
+		tt.spoil(&cfg.Cluster)
+		if err := cfg.Validate(); (err == nil) != tt.ok {
+			t.Errorf("%s: Validate = %v", name, err)
+		}
+	}
+}

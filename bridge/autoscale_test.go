@@ -47,13 +47,13 @@ func TestAutoscalersDoNotFightTheBridge(t *testing.T) {
 	const waiting = 3 // the threshold lets them wait
 	eventually(t, "the rest is with the Lambda", func() bool {
 		m := r.metrics(t)
-		return m["delegated"] == sent-slots-waiting && m["pending"] == waiting && m["local_backlog"] > 0
+		return m["sage_queue_delegated"] == sent-slots-waiting && m["sage_queue_pending"] == waiting && m["sage_local_backlog"] > 0
 	})
 	info, err := consumer.Info(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours, theirs := r.metrics(t)["local_backlog"], kedaLag(info)
+	ours, theirs := r.metrics(t)["sage_local_backlog"], kedaLag(info)
 	if ours != slots+waiting || theirs != sent {
 		t.Errorf("local_backlog %v, want what the worker has and what waits, %d; the consumer's lag is %v of %d", ours, slots+waiting, theirs, sent)
 	}

@@ -19,11 +19,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sagefleet/sagefleet/bridge/budget"
+	"github.com/sagefleet/sagefleet/bridge/governor"
 	"github.com/sagefleet/sagefleet/bridge/lead"
 	"github.com/sagefleet/sagefleet/bridge/overflow"
 	"github.com/sagefleet/sagefleet/bridge/reconcile"
 	"github.com/sagefleet/sagefleet/bridge/shares"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/event"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/guard"
@@ -40,9 +42,6 @@ import (
 type Config struct {
 	// Slots is how many invocations may be under way at once.
 	Slots int `env:"BRIDGE_SLOTS" envDefault:"100"`
-	// Metrics is where the bridge serves Prometheus metrics at /metrics, such as :9090; nowhere
-	// when empty.
-	Metrics string `env:"METRICS_LISTEN"`
 
 	Overflow  overflow.Config
 	Queue     queue.Config
@@ -67,6 +66,7 @@ type Bridge struct {
 	slots    int
 	js       jetstream.JetStream
 	consumer *queue.Consumer
+	guard    *guard.Guard
 	next     execution.Executor // what is taken off the queue
 	repairs  *reconcile.Reconciler
 	fleet    *heartbeat.Fleet
@@ -75,7 +75,7 @@ type Bridge struct {
 	counts   *counts
 	steerer  *steerer
 	herald   *herald
-	gauges   *gauges
+	ends     *ends
 	member   *shares.Member // nil without a budget
 	leases   *lock.Locker
 	duties   []lead.Duty // of the lead, besides repairs
@@ -91,6 +91,7 @@ type Governor interface {
 	Limit() int
 	// Throttled reports whether some are being refused.
 	Throttled() bool
+	Stats() governor.Stats
 }
 
 // Option changes a Bridge.
@@ -108,6 +109,20 @@ func WithGovernor(g Governor) Option {
 // WithGate has the bridge take nothing while g is shut.
 func WithGate(g Gate) Option { return func(b *Bridge) { b.steerer.gates = append(b.steerer.gates, g) } }
 
+// Watcher is told what comes of the executions that the bridge has; see package telemetry.
+type Watcher interface {
+	guard.Watcher
+	queue.Watcher
+}
+
+// WithWatcher has w told.
+func WithWatcher(w Watcher) Option {
+	return func(b *Bridge) {
+		b.consumer.Watch(w)
+		b.guard.Watch(w)
+	}
+}
+
 // New returns a Bridge called host whose executions remote carries out. It opens
 // the fleet's buckets and starts nothing.
 func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fleet bus.Config,
@@ -120,20 +135,20 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	if err != nil {
 		return nil, fmt.Errorf("open bridge: %w", err)
 	}
-	b := &Bridge{host: host, started: time.Now().UTC(), slots: cfg.Slots, js: js, counts: &counts{}, meter: machine.NewMeter(),
+	b := &Bridge{host: host, started: time.Now().UTC(), slots: cfg.Slots, js: js, counts: &counts{decided: map[decided]uint64{}},
+		ends: &ends{by: map[delegation.State]uint64{}}, meter: machine.NewMeter(),
 		consumer: queue.NewOverflow(js, fleet.AckWait, cfg.Slots, cfg.Queue), beats: heartbeat.NewSender(js, members),
 		leases: lock.New(js, members, cfg.Shares.Lease, host)}
 	b.fleet = heartbeat.NewFleet(members, b.heard)
 	b.herald = &herald{publish: b.publish, data: b.told}
 	b.steerer = &steerer{policy: overflow.New(cfg.Overflow), tap: b.consumer.Tap, tell: b.herald.see, wake: make(chan struct{}, 1),
 		observe: &observer{queue: depth, fleet: b.fleet, host: host, counts: b.counts, meter: machine.NewMeter()}}
-	b.gauges = newGauges(b, cfg.Metrics)
 	who := guard.Identity{Executor: execution.OnLambda, Host: host, Delegates: true}
 	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), b.delegated(remote, event.New(js, bus.SubjectEvent)), who, cfg.Guard)
 	if err != nil {
 		return nil, fmt.Errorf("open bridge: %w", err)
 	}
-	b.next = b.taken(g)
+	b.guard, b.next = g, b.taken(g)
 	if b.repairs, err = reconcile.New(ctx, js, objects, fleet, cfg.Guard.StateTTL, host, cfg.Reconcile); err != nil {
 		return nil, fmt.Errorf("open reconciler: %w", err)
 	}
@@ -142,6 +157,12 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	}
 	return b, nil
 }
+
+// Bound reports whether the bridge can take messages off the queue.
+func (b *Bridge) Bound(ctx context.Context) error { return b.consumer.Bound(ctx) }
+
+// Usage is how many executions the bridge may hold, and holds.
+func (b *Bridge) Usage() queue.Usage { return b.consumer.Usage() }
 
 // Run forwards and repairs until ctx ends and then drains. The fleet hears from it until
 // it is done.
@@ -170,7 +191,6 @@ func (b *Bridge) Run(ctx context.Context) error {
 		b.awaitFleet(ctx)
 		return b.steerer.run(ctx)
 	})
-	group.Go(func() error { return b.gauges.run(ctx) })
 	group.Go(func() error { return b.lead(ctx) })
 	return group.Wait()
 }

@@ -4,14 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http/httptest"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sagefleet/sagefleet/bridge"
 	"github.com/sagefleet/sagefleet/bridge/overflow"
@@ -162,16 +161,19 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	}
 }
 
-// metrics are what the bridge serves now.
+// metrics are what the bridge serves now, those without labels.
 func (r *rig) metrics(t *testing.T) map[string]float64 {
 	t.Helper()
-	answer := httptest.NewRecorder()
-	r.bridge.Metrics().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(r.bridge.Collector())
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
 	values := map[string]float64{}
-	for line := range strings.Lines(answer.Body.String()) {
-		name, value, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if number, err := strconv.ParseFloat(value, 64); ok && err == nil && strings.HasPrefix(name, "sagefleet_") {
-			values[strings.TrimPrefix(name, "sagefleet_")] = number
+	for _, f := range families {
+		if m := f.GetMetric()[0]; len(m.GetLabel()) == 0 {
+			values[f.GetName()] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
 		}
 	}
 	return values
@@ -215,7 +217,9 @@ func TestTakesNothingWhileSlotsAreFree(t *testing.T) {
 	r := newRig(t, map[string]string{})
 	set := r.worker(t, 2, 10)
 	r.start(t)
-	eventually(t, "the tap is shut", func() bool { return r.metrics(t)["slots"] == 4 && r.metrics(t)["min_pending"] == 0 })
+	eventually(t, "the tap is shut", func() bool {
+		return r.metrics(t)["sage_fleet_slots"] == 4 && r.metrics(t)["sage_policy_min_pending"] == 0
+	})
 	r.publish(t, 0, 10)
 	time.Sleep(700 * time.Millisecond)
 	if n := len(r.invocations()); n != 0 {
@@ -223,14 +227,14 @@ func TestTakesNothingWhileSlotsAreFree(t *testing.T) {
 	}
 	set(0)
 	eventually(t, "7 of 10 invoked", func() bool { return len(r.invocations()) == 7 })
-	if residue := r.metrics(t)["residue_total"]; residue != 0 {
+	if residue := r.metrics(t)["sage_invocations_residue_total"]; residue != 0 {
 		t.Errorf("residue %v", residue)
 	}
 	set(1) // and has been for 60 ms, which nobody knew
-	eventually(t, "the tap is shut again", func() bool { return r.metrics(t)["min_pending"] == 0 })
+	eventually(t, "the tap is shut again", func() bool { return r.metrics(t)["sage_policy_min_pending"] == 0 })
 	r.publish(t, 10, 20)
 	eventually(t, "7 more are invoked: the slot doesn't take them", func() bool { return len(r.invocations()) == 17 })
-	if residue := r.metrics(t)["residue_total"]; residue < 1 {
+	if residue := r.metrics(t)["sage_invocations_residue_total"]; residue < 1 {
 		t.Errorf("residue %v: the heartbeats said that a slot was free", residue)
 	}
 }
@@ -313,8 +317,8 @@ func TestReturnedExecutionsSayWhy(t *testing.T) {
 	r.refuse = &execution.BusyError{For: time.Hour, Err: fault.New(remote.CodeThrottled, "no capacity")}
 	r.start(t)
 	r.publish(t, 0, 4)
-	eventually(t, "one is put back", func() bool { return r.metrics(t)["returned_total"] == 1 })
-	if m := r.metrics(t); m["throttled_total"] != 1 || m["invocations_total"] != 1 {
+	eventually(t, "one is put back", func() bool { return r.metrics(t)["sage_invocations_returned_total"] == 1 })
+	if m := r.metrics(t); m["sage_invocations_throttled_total"] != 1 || m["sage_invocations_total"] != 1 {
 		t.Errorf("metrics %v", m)
 	}
 	kinds := map[string]execution.EventData{}

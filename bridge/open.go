@@ -38,7 +38,8 @@ func Open(ctx context.Context, js jetstream.JetStream, objects storage.Store, fl
 	store := shares.NewBucket(buckets[bus.BucketBudget])
 	member := shares.NewMember(store, cfg.Budget, calls.MaxCost(), cfg.Slots, host, cfg.Shares)
 	accounts := books.New(ledger, member, host, calls.Function, cmp.Or(calls.Mode, remote.Sync), calls.MaxCost())
-	lambda, err := remote.New(client, outcome.New(objects), calls, remote.WithBooks(accounts))
+	counted := &ends{books: accounts, by: map[delegation.State]uint64{}}
+	lambda, err := remote.New(client, outcome.New(objects), calls, remote.WithBooks(counted))
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +49,7 @@ func Open(ctx context.Context, js jetstream.JetStream, objects storage.Store, fl
 	if err != nil {
 		return nil, err
 	}
-	b.member = member
+	b.member, b.ends = member, counted
 	b.duties = append(b.duties, shares.NewLead(store, ledger, cfg.Budget, host, cfg.Shares).Run)
 	return b, nil
 }

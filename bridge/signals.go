@@ -83,9 +83,23 @@ type counts struct {
 	returned  uint64
 	throttled uint64
 	residue   uint64
+	decided   map[decided]uint64
 	recent    []time.Time // when the last invocations began
 	cloud     overflow.Quantile
 	bySize    overflow.BySize
+}
+
+// decided is a kind of decision.
+type decided struct {
+	rule   string
+	taking bool
+}
+
+// decide counts a change of what is in force.
+func (c *counts) decide(d decision) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.decided[decided{d.Rule, d.closed == ""}]++
 }
 
 func (c *counts) inFlight() int {

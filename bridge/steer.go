@@ -96,6 +96,8 @@ func (s *steerer) decide(ctx context.Context) {
 	before := s.now.Load()
 	if before != nil && before.same(d) {
 		d.since = before.since
+	} else {
+		s.observe.counts.decide(d)
 	}
 	s.now.Store(&d)
 	if opening != s.opening || opening.Most > 0 && fresh {

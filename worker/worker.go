@@ -46,6 +46,24 @@ type Worker struct {
 	beats    *heartbeat.Sender
 }
 
+// Watcher is told what comes of the executions that the worker has; see package telemetry.
+type Watcher interface {
+	guard.Watcher
+	queue.Watcher
+}
+
+// Watch has watcher told. It is called before Run.
+func (w *Worker) Watch(watcher Watcher) {
+	w.consumer.Watch(watcher)
+	w.guard.Watch(watcher)
+}
+
+// Bound reports whether the worker can take messages off the queue.
+func (w *Worker) Bound(ctx context.Context) error { return w.consumer.Bound(ctx) }
+
+// Usage is what the worker's slots do.
+func (w *Worker) Usage() queue.Usage { return w.consumer.Usage() }
+
 // New returns a Worker called host over a provisioned server. It opens the
 // fleet's buckets and starts nothing.
 func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fleet bus.Config, host string, cfg Config) (*Worker, error) {

@@ -30,6 +30,7 @@ type Member struct {
 	mu    sync.Mutex // of what Open is told
 	left  int        // unused tickets
 	short string
+	spent budget.State // as the lead last wrote it; never changed
 
 	onShared func(bridges int)
 
@@ -116,6 +117,13 @@ func (m *Member) Open(time.Time) (ok bool, reason string) {
 		return true, ""
 	}
 	return false, m.short
+}
+
+// Report describes all limits as of now, by the account as the lead last wrote it.
+func (m *Member) Report(now time.Time) []budget.Left {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return budget.Open(m.limits, m.spent).Report(now)
 }
 
 // Run keeps the share until ctx ends, and then as long as reservations are open that
@@ -316,7 +324,7 @@ func (m *Member) refuse(at time.Time) {
 func (m *Member) publish() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.left, m.short = m.share.count(Ticket.free), m.account.Short
+	m.left, m.short, m.spent = m.share.count(Ticket.free), m.account.Short, m.account.Budget
 }
 
 // leave closes the share: what was not used goes back at once.

@@ -22,8 +22,10 @@ import (
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/deploy/lambdalocal"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/queue"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/shared/telemetry"
 	"github.com/sagefleet/sagefleet/worker"
 )
 
@@ -45,6 +47,7 @@ type Platform struct {
 	Objects storage.Store
 	Fleet   bus.Config
 	Lambda  *lambdalocal.Service // nil without a bridge
+	Monitor *telemetry.Monitor   // of everything in this process together
 }
 
 // Run starts the platform, calls body, and stops everything when body returns.
@@ -82,7 +85,9 @@ func Run(ctx context.Context, cfg Config, body func(context.Context, *Platform) 
 	if err != nil {
 		return err
 	}
-	p := &Platform{JS: js, Objects: objects, Fleet: fleet}
+	monitor := telemetry.New("local", telemetry.Config{Mailboxes: 50})
+	monitor.CheckConnection(nc)
+	p := &Platform{JS: js, Objects: monitor.Store(objects), Fleet: fleet, Monitor: monitor}
 	return p.run(ctx, cfg, body)
 }
 
@@ -123,14 +128,19 @@ func (p *Platform) run(ctx context.Context, cfg Config, body func(context.Contex
 	if err != nil {
 		return err
 	}
-	for i := range cfg.Workers {
+	workers := make([]*worker.Worker, cfg.Workers)
+	for i := range workers {
 		name := fmt.Sprintf("worker-%d", i+1)
 		w, err := worker.New(ctx, p.JS, p.Objects, p.Fleet, name, work)
 		if err != nil {
 			return err
 		}
+		w.Watch(p.Monitor)
+		p.Monitor.Check(name, w.Bound)
+		workers[i] = w
 		group.Go(func() error { return w.Run(named(ctx, name)) })
 	}
+	p.Monitor.Slots(func() queue.Usage { return together(workers) })
 	if len(cfg.Lambda) > 0 {
 		err = p.addBridge(ctx, group, cfg)
 	} else {
@@ -172,10 +182,12 @@ func (p *Platform) addBridge(ctx context.Context, group *errgroup.Group, cfg Con
 	if err != nil {
 		return err
 	}
-	b, err := bridge.Open(ctx, p.JS, p.Objects, p.Fleet, client, "bridge", over, calls)
+	b, err := bridge.Open(ctx, p.JS, p.Objects, p.Fleet, client, "bridge", over, calls, bridge.WithWatcher(p.Monitor))
 	if err != nil {
 		return err
 	}
+	p.Monitor.Check("bridge", b.Bound)
+	p.Monitor.Register(b.Collector())
 	group.Go(func() error { return p.Lambda.Run(named(ctx, "lambda")) })
 	group.Go(func() error { return b.Run(named(ctx, "bridge")) })
 	return nil
@@ -193,6 +205,15 @@ func (p *Platform) addReconciler(ctx context.Context, group *errgroup.Group) err
 	}
 	group.Go(func() error { return r.Run(named(ctx, "reconciler")) })
 	return nil
+}
+
+// together adds up what the slots of all workers do.
+func together(workers []*worker.Worker) (all queue.Usage) {
+	for _, w := range workers {
+		u := w.Usage()
+		all.Slots, all.Busy, all.LocalSlots, all.LocalBusy = all.Slots+u.Slots, all.Busy+u.Busy, all.LocalSlots+u.LocalSlots, all.LocalBusy+u.LocalBusy
+	}
+	return all
 }
 
 func named(ctx context.Context, service string) context.Context {

@@ -78,6 +78,7 @@ type Guard struct {
 	who      Identity
 	ledger   Delegations
 	pace     pace
+	watcher  Watcher // may be nil
 }
 
 // Identity says who works, in records and events.
@@ -135,6 +136,7 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 	}
 	failpoint.Hit(failpoint.Recorded)
 	started := g.tell(execution.EventStarted, r, a.Number, nil)
+	g.began(a)
 	if cause := g.spent(r); cause != nil {
 		return g.bury(ctx, a, r, revision, cause)
 	}
@@ -149,6 +151,7 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 		return g.fail(ctx, a, r, revision, blame(err, cause))
 	}
 	g.pace.took(time.Since(began))
+	g.endedBy(a, o)
 	if err := started(ctx); err != nil {
 		return execution.Outcome{}, busy(err)
 	}

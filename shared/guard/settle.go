@@ -42,6 +42,7 @@ func (g *Guard) bury(ctx context.Context, a execution.Attempt, r state.Record, r
 		g.handBack(ctx, r, revision)
 		return execution.Outcome{}, busy(err)
 	}
+	g.endedBy(a, o)
 	return g.settle(ctx, a, r, revision, o)
 }
 
@@ -88,6 +89,7 @@ func (g *Guard) fail(ctx context.Context, a execution.Attempt, r state.Record, r
 		return execution.Outcome{}, busy(err)
 	}
 	failpoint.Hit(failpoint.RetryTold)
+	g.failed(a, cause)
 	return execution.Outcome{}, &execution.RetryError{Number: r.Failures, Err: cause}
 }
 

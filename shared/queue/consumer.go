@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -30,6 +31,9 @@ type Consumer struct {
 
 	used, usedLocal *usage
 	changed         chan struct{} // when slots became free or none is any more
+
+	watcher Watcher // may be nil
+	unbound atomic.Pointer[error]
 }
 
 // NewWorker returns a Consumer that takes whatever waits, as much as it has free
@@ -53,6 +57,7 @@ func NewOverflow(js jetstream.JetStream, ackWait time.Duration, slots int, cfg C
 
 func newConsumer(js jetstream.JetStream, ackWait time.Duration, slots Slots, cfg Config) *Consumer {
 	c := &Consumer{js: js, ackWait: ackWait, slots: slots, cfg: cfg, wheel: newWheel(), changed: make(chan struct{}, 1)}
+	c.bind(errUnbound)
 	c.used, c.usedLocal = &usage{changed: c.change}, &usage{changed: c.change}
 	return c
 }
@@ -80,7 +85,7 @@ func (c *Consumer) Run(ctx context.Context, next execution.Executor) error {
 	defer stopHeartbeats()
 
 	handle := func(msg jetstream.Msg) { c.handle(work, msg, next) }
-	fleet := pump{js: c.js, stream: bus.StreamExecutions, consumer: bus.ConsumerFleet, group: bus.GroupFleet, tap: c.tap, used: c.used,
+	fleet := pump{js: c.js, stream: bus.StreamExecutions, consumer: bus.ConsumerFleet, group: bus.GroupFleet, tap: c.tap, used: c.used, bind: c.bind,
 		room: c.room, fair: c.fair, ahead: func(e early) { c.handleEarly(work, e, next) }}
 	pumping.Go(func() { fleet.run(ctx, c.slots.Fleet, handle) })
 	if c.tap == nil {
@@ -110,6 +115,7 @@ type pump struct {
 	room                    room        // nil takes as much as there are slots
 	fair                    *fair       // nil takes it in the order it came
 	ahead                   func(early) // handles what fair takes before its turn
+	bind                    func(error) // is told whether the consumer is there; may be nil
 }
 
 // A fetch waits this long for messages. It is also how late the end of the work may
@@ -141,6 +147,7 @@ func (p pump) run(ctx context.Context, slots int, handle func(jetstream.Msg)) {
 		if time.Since(began) > time.Minute {
 			wait = 100 * time.Millisecond
 		}
+		p.isBound(err)
 		zerolog.Ctx(ctx).Warn().Err(err).Str("consumer", p.consumer).Dur("retry_in", wait).Msg("pull interrupted")
 		pause(ctx, wait)
 	}
@@ -152,6 +159,7 @@ func (p pump) pull(ctx context.Context, free chan struct{}, handle func(jetstrea
 	if err != nil {
 		return fmt.Errorf("consumer %s/%s: %w", p.stream, p.consumer, err)
 	}
+	p.isBound(nil)
 	for {
 		if p.tap != nil {
 			if err := p.tap.open(ctx); err != nil {
@@ -186,6 +194,12 @@ func (p pump) pull(ctx context.Context, free chan struct{}, handle func(jetstrea
 		if err != nil && !errors.Is(err, nats.ErrTimeout) {
 			return fmt.Errorf("fetch from %s/%s: %w", p.stream, p.consumer, err)
 		}
+	}
+}
+
+func (p pump) isBound(err error) {
+	if p.bind != nil {
+		p.bind(err)
 	}
 }
 

@@ -31,10 +31,12 @@ func (c *Consumer) handle(ctx context.Context, msg jetstream.Msg, next execution
 		m.attempt.Why = c.why(int(m.meta.NumPending)) //nolint:gosec // far below 2^63
 		o, err = next.Execute(ctx, m.attempt)
 	}
-	if err := c.settle(ctx, m, o, err); err != nil {
+	unsettled := c.settle(ctx, m, o, err)
+	if unsettled != nil {
 		// Not settled means delivered again after AckWait: nothing is lost.
-		log.Warn().Err(err).Msg("message not settled")
+		log.Warn().Err(unsettled).Msg("message not settled")
 	}
+	c.handled(m, err, unsettled)
 }
 
 // handleEarly carries out a message that is still on the queue. Whatever comes of

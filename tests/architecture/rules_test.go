@@ -27,7 +27,7 @@ var (
 		{"lock", "state", "delegation", "bus", "storage", "event", "spec", "machine"},
 		{"outcome", "intake", "heartbeat"},
 		{"guard", "queue"},
-		{"history", "ledger"},
+		{"history", "ledger", "telemetry"},
 	}
 	wordLayers = 2
 
@@ -43,7 +43,8 @@ var (
 	// lambdaRoots start in a cold Lambda, where every package costs start-up time
 	// and every megabyte of code is fetched first.
 	lambdaRoots   = []string{"worker/function", "worker/cmd/lambda"}
-	lambdaRefuses = []string{"html/template", "text/template", "github.com/nats-io/nats-server"}
+	lambdaRefuses = []string{"html/template", "text/template", "github.com/nats-io/nats-server",
+		"github.com/prometheus/client_golang", "go.opentelemetry.io/otel/sdk"}
 )
 
 const (

@@ -20,6 +20,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/shared/telemetry"
 )
 
 type config struct {
@@ -27,6 +28,7 @@ type config struct {
 	Fleet      bus.Config
 	Bridge     bridge.Config
 	Remote     remote.Config
+	Telemetry  telemetry.Config
 }
 
 func main() {
@@ -46,7 +48,7 @@ func main() {
 func run(ctx context.Context) error {
 	cfg, err := settings.Parse[config](env.ToMap(os.Environ()))
 	if err == nil {
-		err = errors.Join(cfg.Fleet.Validate(), cfg.Bridge.Validate(), cfg.Remote.Validate(),
+		err = errors.Join(cfg.Fleet.Validate(), cfg.Bridge.Validate(), cfg.Remote.Validate(), cfg.Telemetry.Validate(),
 			cfg.Bridge.Budget.Validate(cfg.Remote.MaxCost()))
 	}
 	if err != nil {
@@ -56,6 +58,8 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("STORAGE_URL: %w", err)
 	}
+	monitor := telemetry.New("bridge", cfg.Telemetry)
+	objects = monitor.Store(objects)
 	client, err := remote.NewClient(ctx, cfg.Remote)
 	if err != nil {
 		return err
@@ -65,13 +69,17 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer nc.Close()
+	monitor.CheckConnection(nc)
 	host := guard.NewHost()
 	zerolog.Ctx(ctx).Info().Str("host", host).Str("storage", objects.URL()).Msg("bridge starts")
-	b, err := bridge.Open(ctx, js, objects, cfg.Fleet, client, host, cfg.Bridge, cfg.Remote)
+	b, err := bridge.Open(ctx, js, objects, cfg.Fleet, client, host, cfg.Bridge, cfg.Remote, bridge.WithWatcher(monitor))
 	if err != nil {
 		return err
 	}
-	if err := b.Run(ctx); err != nil {
+	monitor.Check("queue", b.Bound)
+	monitor.Slots(b.Usage)
+	monitor.Register(b.Collector())
+	if err := monitor.Around(ctx, b.Run); err != nil {
 		return err
 	}
 	return nc.Drain()

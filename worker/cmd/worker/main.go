@@ -17,6 +17,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/shared/telemetry"
 	"github.com/sagefleet/sagefleet/worker"
 )
 
@@ -62,13 +63,14 @@ type config struct {
 	StorageURL string `env:"STORAGE_URL,required"`
 	Fleet      bus.Config
 	Worker     worker.Config
+	Telemetry  telemetry.Config
 }
 
 // Run works until ctx ends.
 func (serveCmd) Run(ctx context.Context) error {
 	cfg, err := settings.Parse[config](env.ToMap(os.Environ()))
 	if err == nil {
-		err = errors.Join(cfg.Fleet.Validate(), cfg.Worker.Validate())
+		err = errors.Join(cfg.Fleet.Validate(), cfg.Worker.Validate(), cfg.Telemetry.Validate())
 	}
 	if err != nil {
 		return err
@@ -78,18 +80,24 @@ func (serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("STORAGE_URL: %w", err)
 	}
+	monitor := telemetry.New("worker", cfg.Telemetry)
+	objects = monitor.Store(objects)
 	nc, js, err := bus.Join(ctx, cfg.Fleet, bus.IdentityWorker)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
+	monitor.CheckConnection(nc)
 	host := guard.NewHost()
 	zerolog.Ctx(ctx).Info().Str("host", host).Str("storage", objects.URL()).Msg("worker starts")
 	w, err := worker.New(ctx, js, objects, cfg.Fleet, host, cfg.Worker)
 	if err != nil {
 		return err
 	}
-	if err := w.Run(ctx); err != nil {
+	w.Watch(monitor)
+	monitor.Check("queue", w.Bound)
+	monitor.Slots(w.Usage)
+	if err := monitor.Around(ctx, w.Run); err != nil {
 		return err
 	}
 	zerolog.Ctx(ctx).Info().AnErr("cause", context.Cause(ctx)).Msg("worker drained")

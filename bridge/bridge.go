@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -78,6 +79,7 @@ type Bridge struct {
 	ends     *ends
 	member   *shares.Member // nil without a budget
 	leases   *lock.Locker
+	rooms    []func(taken int) int
 	duties   []lead.Duty // of the lead, besides repairs
 }
 
@@ -100,7 +102,7 @@ type Option func(*Bridge)
 // WithGovernor has g decide how much is taken off the queue.
 func WithGovernor(g Governor) Option {
 	return func(b *Bridge) {
-		b.consumer.Govern(g.Room)
+		b.rooms = append(b.rooms, g.Room)
 		b.steerer.observe.governor = g
 		b.steerer.gates = append(b.steerer.gates, g)
 	}
@@ -121,6 +123,12 @@ func WithWatcher(w Watcher) Option {
 		b.consumer.Watch(w)
 		b.guard.Watch(w)
 	}
+}
+
+// WithRoom has the bridge take only as many more executions as room allows to whoever has
+// taken so many that have not ended.
+func WithRoom(room func(taken int) int) Option {
+	return func(b *Bridge) { b.rooms = append(b.rooms, room) }
 }
 
 // New returns a Bridge called host whose executions remote carries out. It opens
@@ -155,6 +163,9 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	for _, opt := range opts {
 		opt(b)
 	}
+	if len(b.rooms) > 0 {
+		b.consumer.Govern(b.room)
+	}
 	return b, nil
 }
 
@@ -163,6 +174,15 @@ func (b *Bridge) Bound(ctx context.Context) error { return b.consumer.Bound(ctx)
 
 // Usage is how many executions the bridge may hold, and holds.
 func (b *Bridge) Usage() queue.Usage { return b.consumer.Usage() }
+
+// room is the least that any allows.
+func (b *Bridge) room(taken int) int {
+	least := math.MaxInt
+	for _, room := range b.rooms {
+		least = min(least, room(taken))
+	}
+	return least
+}
 
 // Run forwards and repairs until ctx ends and then drains. The fleet hears from it until
 // it is done.

@@ -43,6 +43,14 @@ type rig struct {
 
 func newRig(t *testing.T, variables map[string]string, opts ...bridge.Option) *rig {
 	t.Helper()
+	return openRig(t, variables, func(r *rig, objects storage.Store, fleet bus.Config, cfg bridge.Config) (*bridge.Bridge, error) {
+		return bridge.New(t.Context(), r.js, objects, fleet, execution.ExecutorFunc(r.execute), "bridge", cfg, opts...)
+	})
+}
+
+func openRig(t *testing.T, variables map[string]string,
+	open func(*rig, storage.Store, bus.Config, bridge.Config) (*bridge.Bridge, error)) *rig {
+	t.Helper()
 	s := bustest.Run(t)
 	js := s.Connect(t, "test")
 	if err := bus.Provision(t.Context(), js, s.Config); err != nil {
@@ -64,7 +72,7 @@ func newRig(t *testing.T, variables map[string]string, opts ...bridge.Option) *r
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.bridge, err = bridge.New(t.Context(), js, objects, s.Config, execution.ExecutorFunc(r.execute), "bridge", cfg, opts...); err != nil {
+	if r.bridge, err = open(r, objects, s.Config, cfg); err != nil {
 		t.Fatal(err)
 	}
 	return r

@@ -45,7 +45,7 @@ func Open(ctx context.Context, js jetstream.JetStream, objects storage.Store, fl
 	}
 	governor := lambda.Governor()
 	member.OnShared(func(bridges int) { governor.SetShare(1 / float64(bridges)) })
-	b, err := New(ctx, js, objects, fleet, lambda, host, cfg, append([]Option{WithGovernor(governor), WithGate(member)}, opts...)...)
+	b, err := New(ctx, js, objects, fleet, lambda, host, cfg, append([]Option{WithGovernor(governor), WithGate(member), WithRoom(member.Room)}, opts...)...)
 	if err != nil {
 		return nil, err
 	}

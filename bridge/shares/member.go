@@ -27,10 +27,13 @@ type Member struct {
 	cfg    Config
 	asked  chan *ask
 
-	mu    sync.Mutex // of what Open is told
-	left  int        // unused tickets
-	short string
-	spent budget.State // as the lead last wrote it; never changed
+	mu      sync.Mutex   // of what Open and Room are told
+	left    int          // unused tickets, without those of mailboxes with limits of their own
+	using   int          // tickets in use
+	short   string       // why there are no more
+	empty   time.Time    // since when none is left; zero while some are
+	refused time.Time    // when a mailbox last had none left of its own
+	spent   budget.State // as the lead last wrote it; never changed
 
 	onShared func(bridges int)
 
@@ -73,8 +76,9 @@ func (m *Member) OnShared(f func(bridges int)) { m.onShared = f }
 // ticketPatience is how long a reservation waits for the lead to issue a ticket.
 const ticketPatience = 250 * time.Millisecond
 
-// busyFor is how long work stays away for which there is no ticket: workers may take it.
-const busyFor = 2 * time.Second
+// busyFor is how long work stays away for which there is no ticket. It is short: workers
+// may take it.
+const busyFor = 250 * time.Millisecond
 
 // Reserve uses a ticket for an invocation of k that can't be running after expiry, and
 // returns its name. It returns a *execution.BusyError when there is none, and an empty
@@ -107,23 +111,6 @@ func (m *Member) ask(ctx context.Context, a *ask) error {
 	// Run answers everything that it took. Who doesn't wait for the answer would not
 	// know what was reserved.
 	return <-a.done
-}
-
-// Open reports whether there is anything to spend, and if not, why not.
-func (m *Member) Open(time.Time) (ok bool, reason string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.left > 0 || m.short == "" {
-		return true, ""
-	}
-	return false, m.short
-}
-
-// Report describes all limits as of now, by the account as the lead last wrote it.
-func (m *Member) Report(now time.Time) []budget.Left {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return budget.Open(m.limits, m.spent).Report(now)
 }
 
 // Run keeps the share until ctx ends, and then as long as reservations are open that
@@ -311,6 +298,9 @@ func (m *Member) refuse(at time.Time) {
 		if a.until.After(at) {
 			continue
 		}
+		if a.purse != "" {
+			m.purseEmpty()
+		}
 		reason := m.account.Short
 		if reason == "" {
 			reason = "no share of the budget was granted in time"
@@ -319,12 +309,6 @@ func (m *Member) refuse(at time.Time) {
 		gone = append(gone, a)
 	}
 	m.drop(gone)
-}
-
-func (m *Member) publish() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.left, m.short, m.spent = m.share.count(Ticket.free), m.account.Short, m.account.Budget
 }
 
 // leave closes the share: what was not used goes back at once.

@@ -34,24 +34,29 @@ func submissions(n int) ([]producer.Submission, error) {
 	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // reproducible, not secret
 	all, run := make([]producer.Submission, n), newRun()
 	for i := range all {
-		k := kinds[i%len(kinds)]
-		config, err := configs.ReadFile("configs/" + k.config)
-		if err != nil {
-			return nil, err
-		}
 		rows := 200 + r.IntN(2_000)
 		if i%10 == 0 {
 			rows = 40_000
 		}
-		data := k.rows(r, rows)
-		all[i] = producer.Submission{
-			Mailbox: k.mailbox, ID: fmt.Sprintf("%s-%04d", run, i+1), Sender: fmt.Sprintf("Distribuidora %d", 1+i%7), Method: "demo",
-			Config: config, Files: []producer.File{{Name: k.file, Open: func() (io.ReadCloser, error) {
-				return io.NopCloser(bytes.NewReader(data)), nil
-			}}},
+		var err error
+		if all[i], err = submission(r, fmt.Sprintf("%s-%04d", run, i+1), i, rows); err != nil {
+			return nil, err
 		}
 	}
 	return all, nil
+}
+
+// submission makes one of so many rows. Its number decides what it is.
+func submission(r *rand.Rand, id string, number, rows int) (producer.Submission, error) {
+	k := kinds[number%len(kinds)]
+	config, err := configs.ReadFile("configs/" + k.config)
+	data := k.rows(r, rows)
+	return producer.Submission{
+		Mailbox: k.mailbox, ID: id, Sender: fmt.Sprintf("Distribuidora %d", 1+number%7), Method: "demo",
+		Config: config, Files: []producer.File{{Name: k.file, Open: func() (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader(data)), nil
+		}}},
+	}, err
 }
 
 // own makes n submissions of somebody's own files.

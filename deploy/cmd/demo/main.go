@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/term"
 
 	"github.com/sagefleet/sagefleet/deploy/local"
@@ -36,7 +38,9 @@ type options struct {
 	Data    []string      `type:"existingfile" help:"Your own data file; repeat it for the files of a ZIP package."`
 	Dir     string        `help:"Keep queue and files here, instead of a temporary directory."`
 	JSON    bool          `name:"json" help:"Print one line of JSON at the end and nothing else."`
-	Serve   bool          `help:"Stay up after the burst, until interrupted."`
+	Serve   bool          `help:"Serve the console, and stay up after the burst, until interrupted."`
+	Listen  string        `default:"127.0.0.1:0" placeholder:"ADDRESS" help:"Where to serve it; only addresses of this machine alone (${default})."`
+	Rate    int           `default:"40" help:"With --serve, how many files to submit in a minute after the burst; 0 is none (${default})."`
 	Lang    string        `enum:"es,en" default:"es" help:"Language of the reports: ${enum}."`
 	Timeout time.Duration `default:"10m" help:"Give up when the burst takes longer."`
 }
@@ -92,12 +96,10 @@ func run(ctx context.Context, opts options) error {
 	return local.Run(ctx, local.Config{Dir: dir, Workers: opts.Workers, Lambda: []string{self}, Language: opts.Lang},
 		func(ctx context.Context, p *local.Platform) error {
 			d := demo{opts: opts, dir: dir, platform: p, out: newScreen(os.Stdout, opts.JSON)}
-			if err := d.burst(ctx, burst); err != nil || !opts.Serve {
-				return err
+			if !opts.Serve {
+				return d.burst(ctx, burst)
 			}
-			d.out.serving(p)
-			<-ctx.Done()
-			return nil
+			return d.serve(ctx, burst)
 		})
 }
 
@@ -118,6 +120,25 @@ type demo struct {
 	dir      string
 	platform *local.Platform
 	out      *screen
+}
+
+// serve shows the fleet in the console during the burst and after it, until ctx ends.
+func (d demo) serve(ctx context.Context, burst []producer.Submission) error {
+	l, err := net.Listen("tcp", d.opts.Listen)
+	if err != nil {
+		return err
+	}
+	d.out.console("http://" + l.Addr().String() + "/")
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.platform.Serve(ctx, l) })
+	group.Go(func() error {
+		if err := d.burst(ctx, burst); err != nil {
+			return err
+		}
+		d.out.serving(d.platform)
+		return d.flow(ctx)
+	})
+	return group.Wait()
 }
 
 // burst submits everything, waits until it has ended, and shows what came of it.

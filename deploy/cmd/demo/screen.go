@@ -35,6 +35,9 @@ func (s *screen) printf(format string, args ...any) {
 	}
 }
 
+// console says where it is: the first address that is printed.
+func (s *screen) console(url string) { s.printf("Console: %s\n\n", url) }
+
 func (s *screen) begin(files, workers int, dir string) {
 	s.printf("SAGE Fleet demo: %d executions, %d workers, a bridge and a local Lambda.\n", files, workers)
 	s.printf("Queue and files are in %s\n\n", dir)

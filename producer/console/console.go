@@ -1,0 +1,105 @@
+// Package console is the web console of a fleet: pages rendered on the server, for
+// whoever operates it.
+//
+// Every page works without scripts. With them, the part of a page that is marked as
+// live follows what happens: the page's own address, asked for an event stream, sends
+// that part again whenever it has changed. No page holds an inline script or style,
+// and none names another host.
+package console
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sagefleet/sagefleet/producer/access"
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/storage"
+)
+
+// Parts are what a console shows and acts on.
+type Parts struct {
+	Access   access.Identifier // who asks; one that offers [Sessions] lets people sign in
+	JS       jetstream.JetStream
+	Objects  storage.Store
+	Fleet    bus.Config
+	StateTTL time.Duration // for how long records of what is cancelled or redriven are kept
+
+	// Budget says what the Lambda may cost and did; nil where there is no Lambda.
+	Budget func(context.Context) (Budget, error)
+}
+
+// Sessions begin and end a browser's visit; a [access.Gate] does.
+type Sessions interface {
+	SignIn(w http.ResponseWriter, r *http.Request, token string) (access.Identity, error)
+	SignOut(w http.ResponseWriter, r *http.Request)
+}
+
+// Console serves the pages. Make one with [New].
+type Console struct {
+	parts   Parts
+	watch   *watch
+	handler http.Handler
+	closing chan struct{} // closed when Run ends: then live pages end too
+}
+
+// New returns a Console of parts. Its pages show the fleet while Run runs.
+func New(parts Parts) *Console {
+	c := &Console{parts: parts, watch: newWatch(), closing: make(chan struct{})}
+	c.handler = c.routes()
+	return c
+}
+
+// Run follows the fleet until ctx ends.
+func (c *Console) Run(ctx context.Context) error {
+	defer close(c.closing)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.watch.run(ctx, c.parts.JS) })
+	return group.Wait()
+}
+
+// ServeHTTP answers requests for pages, for what they are made of, and for actions.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
+
+// page is what one address shows.
+type page struct {
+	name string // of its templates, its title and its place in the navigation
+	view func(*visit) (any, error)
+}
+
+func (c *Console) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", c.show(page{"fleet", c.viewFleet}))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { c.fail(w, newVisit(r), errNoPage) })
+	known := access.Handler(c.parts.Access, mux, c.refuse)
+	open := http.NewServeMux()
+	open.Handle("/", known)
+	open.HandleFunc("GET /static/{name}", serveStatic)
+	open.HandleFunc("POST /preferences", setPreferences)
+	if sessions, ok := c.parts.Access.(Sessions); ok {
+		open.HandleFunc("GET /login", c.askToken)
+		open.HandleFunc("POST /login", c.signIn(sessions))
+		open.HandleFunc("POST /logout", signOut(sessions))
+	}
+	return secured(http.NewCrossOriginProtection().Handler(open))
+}
+
+// show serves a page: whole, or its live part to whoever asks for an event stream.
+func (c *Console) show(p page) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v := newVisit(r)
+		if wantsStream(r) {
+			c.follow(w, v, p)
+			return
+		}
+		body, err := p.view(v)
+		if err != nil {
+			c.fail(w, v, err)
+			return
+		}
+		c.write(w, v, http.StatusOK, p.name, body)
+	})
+}

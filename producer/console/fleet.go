@@ -1,0 +1,107 @@
+package console
+
+import (
+	"time"
+
+	"github.com/sagefleet/sagefleet/shared/heartbeat"
+)
+
+// Budget is what the Lambda may cost, and did.
+type Budget struct {
+	Limits  []Limit
+	Settled float64 // USD, all that was ever settled
+	Short   string  // why bridges get less than they ask for, if they do
+}
+
+// Limit is one limit of a budget. Amounts are in USD.
+type Limit struct {
+	Window   string // hour or day
+	Mailbox  string // none is the whole fleet
+	Limit    float64
+	Debt     float64 // spent, and not come back yet
+	Reserved float64 // the most that invocations under way can cost
+	Free     float64
+}
+
+// Room is what can be spent at once when nothing is.
+func (l Limit) Room() float64 { return l.Debt + l.Reserved + l.Free }
+
+// Taken is what of it is spent or reserved.
+func (l Limit) Taken() float64 { return l.Debt + l.Reserved }
+
+// fleetView is what the page of the fleet shows.
+type fleetView struct {
+	sample
+	Known           bool // a sample was taken
+	Stale           bool // it is old
+	Waiting, Flight spark
+	Workers         []memberRow
+	Bridges         []memberRow
+	Budget          *Budget
+}
+
+// memberRow is a worker or a bridge.
+type memberRow struct {
+	heartbeat.Member
+	Up    string
+	State label
+}
+
+// Slots are a worker's, one by one, while there are few: whether each is busy.
+func (m memberRow) Slots() []bool {
+	const few = 16
+	if m.Worker == nil || m.Worker.Slots > few {
+		return nil
+	}
+	slots := make([]bool, m.Worker.Slots)
+	for i := range slots {
+		slots[i] = i < m.Worker.Busy
+	}
+	return slots
+}
+
+// Here reports whether the member answers.
+func (m memberRow) Here() bool {
+	return m.Presence == heartbeat.Here || m.Presence == heartbeat.Draining
+}
+
+func (c *Console) viewFleet(v *visit) (any, error) {
+	f := fleetView{sample: c.watch.now()}
+	f.Known = !f.At.IsZero()
+	f.Stale = f.Known && v.now.Sub(f.At) > 5*watchEvery
+	f.Waiting = newSpark(c.watch.recent(func(s sample) float64 { return float64(s.Backlog.Waiting) }), watchKept)
+	f.Flight = newSpark(c.watch.recent(func(s sample) float64 { return float64(s.Backlog.InFlight) }), watchKept)
+	for _, m := range c.watch.members() {
+		row := memberRow{Member: m, State: presence(v.words, m)}
+		if !m.Started.IsZero() {
+			row.Up = v.words.span(m.Heard.Sub(m.Started))
+		}
+		if m.Kind == heartbeat.KindWorker {
+			f.Workers = append(f.Workers, row)
+		} else {
+			f.Bridges = append(f.Bridges, row)
+		}
+	}
+	if c.parts.Budget != nil {
+		b, err := c.parts.Budget(v.Context())
+		if err != nil {
+			return nil, err
+		}
+		f.Budget = &b
+	}
+	return f, nil
+}
+
+// presence says what became of a member.
+func presence(w *words, m heartbeat.Member) label {
+	silent := w.span(time.Since(m.Heard))
+	switch m.Presence {
+	case heartbeat.Draining:
+		return label{"warn", w.T("presence.draining")}
+	case heartbeat.Stopped:
+		return label{"dim", w.T("presence.stopped", silent)}
+	case heartbeat.Dead:
+		return label{"bad", w.T("presence.dead", silent)}
+	}
+	return label{"good", w.T("presence.here")}
+}

@@ -1,0 +1,122 @@
+package console
+
+import (
+	"bytes"
+	"embed"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sagefleet/sagefleet/producer/access"
+	"github.com/sagefleet/sagefleet/shared/fault"
+)
+
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+// templates are the pages of each language, by language and name.
+var templates = parsePages()
+
+func parsePages() map[string]map[string]*template.Template {
+	all := map[string]map[string]*template.Template{}
+	entries, err := pageFiles.ReadDir("pages")
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	for _, code := range languages {
+		all[code] = map[string]*template.Template{}
+		shared := template.Must(template.New("").Funcs(known[code].funcs()).ParseFS(pageFiles, "pages/layout.html", "pages/parts.html"))
+		for _, e := range entries {
+			name := strings.TrimSuffix(e.Name(), ".html")
+			if name != "layout" && name != "parts" {
+				all[code][name] = template.Must(template.Must(shared.Clone()).ParseFS(pageFiles, "pages/"+e.Name()))
+			}
+		}
+	}
+	return all
+}
+
+// frame is what surrounds every page.
+type frame struct {
+	*visit
+	Name  string
+	Nav   []link
+	Dead  uint64
+	Body  any
+	Live  bool
+	Theme string
+	Lang  string
+	Back  string // this page, for forms that come back
+
+	Who        string // is signed in
+	CanSignOut bool
+}
+
+type link struct {
+	Name, URL string
+	Current   bool
+}
+
+// navigation is where pages are found, in the order in which they are shown.
+var navigation = []link{{Name: "fleet", URL: "/"}}
+
+func (c *Console) frame(v *visit, name string, body any) frame {
+	f := frame{visit: v, Name: name, Body: body, Theme: v.theme, Lang: v.words.Code, Back: v.URL.RequestURI()}
+	f.Live = templates[v.words.Code][name].Lookup("live") != nil
+	if v.who.Role == "" {
+		return f
+	}
+	f.Who = v.who.Name
+	_, f.CanSignOut = c.parts.Access.(Sessions)
+	f.Dead = c.watch.now().Backlog.Dead
+	for _, l := range navigation {
+		l.Current = l.Name == name
+		f.Nav = append(f.Nav, l)
+	}
+	return f
+}
+
+// write renders a page. Nothing is sent before it is whole.
+func (c *Console) write(w http.ResponseWriter, v *visit, status int, name string, body any) {
+	var out bytes.Buffer
+	if err := templates[v.words.Code][name].ExecuteTemplate(&out, "layout", c.frame(v, name, body)); err != nil {
+		zerolog.Ctx(v.Context()).Error().Err(err).Str("page", name).Msg("page not rendered")
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(out.Bytes())
+}
+
+// errNoPage is what unknown addresses answer.
+var errNoPage = fault.New("PAGE_UNKNOWN", "the console has no such page").Advise("choose one above")
+
+// fail shows an error as a page.
+func (c *Console) fail(w http.ResponseWriter, v *visit, err error) {
+	e := fault.Describe(err)
+	status := statusOf(e)
+	if status >= 500 {
+		zerolog.Ctx(v.Context()).Error().Err(err).Str("path", v.URL.Path).Msg("page not shown")
+	}
+	c.write(w, v, status, "error", e)
+}
+
+// statusOf is the HTTP status of a failure.
+func statusOf(e *fault.Error) int {
+	switch e.Code {
+	case errNoPage.Code:
+		return http.StatusNotFound
+	case access.CodeMissing, access.CodeInvalid:
+		return http.StatusUnauthorized
+	case access.CodeDenied:
+		return http.StatusForbidden
+	case access.CodeRate:
+		return http.StatusTooManyRequests
+	case access.CodeUnavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}

@@ -8,12 +8,10 @@ package governor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
 	"github.com/sagefleet/sagefleet/shared/fault"
@@ -43,7 +41,8 @@ type Governor struct {
 	breaker  breaker
 	underWay int
 	admitted int       // of them, not refused
-	fresh    []*Permit // not known to be admitted, in the order they began
+	fresh    []*Permit // not known to be admitted, in the order they were sent
+	probe    *Permit   // that is under way
 	last     time.Time // of the last throttle
 	away     time.Time // no invocation before that
 	pause    time.Duration
@@ -164,6 +163,10 @@ func (g *Governor) settle(now time.Time) {
 		}
 		g.fresh = g.fresh[1:]
 	}
+	if p := g.probe; p != nil && p.admitted && !p.ended && g.breaker.survived(now.Sub(p.begun)) {
+		g.breaker.admitted(now)
+		g.probe = nil
+	}
 }
 
 func (g *Governor) admit(p *Permit) {
@@ -174,20 +177,6 @@ func (g *Governor) admit(p *Permit) {
 	g.admitted++
 	g.pause = 0
 	g.window.grow(g.underWay, g.admitted)
-	if p.probe {
-		g.breaker.admitted()
-	}
-}
-
-// Permit is the right to one invocation. Succeeded, Throttled or Failed says what was
-// answered; Done gives the right back when the work can't be going on any more.
-type Permit struct {
-	g        *Governor
-	begun    time.Time
-	probe    bool
-	admitted bool
-	ended    bool // it was answered, or given back
-	done     bool
 }
 
 // Begin waits for the rate and returns a Permit, or a fault with [CodeClosed]. Where
@@ -213,11 +202,6 @@ func (g *Governor) Begin(ctx context.Context, reachable func(context.Context) er
 			return nil, err
 		}
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	p.begun = time.Now()
-	g.fresh = append(g.fresh, p)
-	g.stats.Invocations++
 	return p, nil
 }
 
@@ -235,85 +219,9 @@ func (g *Governor) begin(now time.Time) (*Permit, time.Duration, error) {
 	}
 	p := &Permit{g: g, begun: now}
 	if g.breaker.open {
-		p.probe = true
+		p.probe, g.probe = true, p
 		g.breaker.probe()
 	}
 	g.underWay++
 	return p, g.rate.ReserveN(now, 1).DelayFrom(now), nil
-}
-
-// ask ends the probe when Lambda can't be reached.
-func (p *Permit) ask(ctx context.Context, reachable func(context.Context) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, probePatience, errors.New("no answer"))
-	defer cancel()
-	err := reachable(ctx)
-	if err == nil {
-		zerolog.Ctx(ctx).Info().Msg("lambda can be reached again")
-		return nil
-	}
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
-	p.g.breaker.unreachable(time.Now(), fault.Describe(err).Error())
-	p.probe = false
-	return fault.New(CodeClosed, "Lambda can't be reached yet: %w", err).Advise("check the function and the way to it")
-}
-
-// Succeeded says that the function did what it should.
-func (p *Permit) Succeeded() {
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
-	p.ended = true
-	p.g.admit(p)
-	p.g.breaker.succeeded()
-}
-
-// Throttled says that Lambda had no capacity, and asked to stay away so long.
-func (p *Permit) Throttled(away time.Duration) {
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
-	now := time.Now()
-	p.ended = true
-	p.g.stats.Throttles++
-	p.g.last = now
-	p.g.window.throttled(p.begun, now, p.g.underWay-1)
-	if p.g.underWay == 1 { // this one: when nothing else is under way, nothing else sets the pace
-		p.g.pause = min(max(2*p.g.pause, firstPause), maxPause)
-		away = max(away, p.g.pause)
-	}
-	if until := now.Add(away); until.After(p.g.away) {
-		p.g.away = until
-	}
-	if p.probe {
-		p.g.breaker.admitted() // it is there, and full
-	}
-}
-
-// Failed says that Lambda or the function failed, and how.
-func (p *Permit) Failed(ctx context.Context, how error) {
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
-	p.ended = true
-	p.g.stats.Failures++
-	if p.g.breaker.failed(time.Now(), p.probe, fault.Describe(how).Error()) {
-		p.g.stats.Opened++
-		zerolog.Ctx(ctx).Warn().Err(how).Int("failures", p.g.breaker.failures).Msg("lambda fails, nothing more is forwarded until it answers")
-	}
-}
-
-// Done gives the right back.
-func (p *Permit) Done() {
-	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
-	if p.done {
-		return
-	}
-	p.done = true
-	p.g.underWay--
-	if p.admitted {
-		p.g.admitted--
-	}
-	if p.probe && !p.ended && !p.admitted {
-		p.g.breaker.withdrawn()
-	}
-	p.ended = true
 }

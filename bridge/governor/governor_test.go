@@ -22,7 +22,8 @@ type lambda struct {
 	most     int
 	takes    time.Duration
 	down     bool
-	broken   bool // reachable, and fails
+	broken   bool          // reachable, and fails
+	fails    time.Duration // after so long
 	asked    int
 	done     int
 	throttle int
@@ -47,11 +48,13 @@ func (l *lambda) invoke(ctx context.Context) bool {
 		return false
 	}
 	defer p.Done()
+	p.Sent()
 	l.mu.Lock()
 	l.asked++
 	switch {
 	case l.down || l.broken:
 		l.mu.Unlock()
+		time.Sleep(l.fails)
 		p.Failed(ctx, errDown)
 		return false
 	case l.running >= l.capacity:
@@ -192,93 +195,29 @@ func TestCapacityFalls(t *testing.T) {
 	})
 }
 
-// TestDown: a Lambda that is down is left alone, and used within seconds when it is
-// back.
-func TestDown(t *testing.T) {
+// TestNotSent: while an invocation is prepared nothing is known of what Lambda admits.
+func TestNotSent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := &lambda{g: governor.New(100, config), capacity: 100, takes: 100 * time.Millisecond, down: true}
-		began := time.Now()
-		go func() {
-			time.Sleep(time.Minute)
-			l.mu.Lock()
-			l.down = false
-			if l.asked > 20 {
-				t.Errorf("%d invocations while it was down", l.asked)
+		g := governor.New(100, config)
+		var permits []*governor.Permit
+		for range config.Start {
+			p, err := g.Begin(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
 			}
-			l.mu.Unlock()
-		}()
-		ok, reason := true, ""
-		go func() {
-			time.Sleep(31 * time.Second)
-			ok, reason = l.g.Open(time.Now())
-		}()
-		l.drive(t.Context(), 100, time.Hour)
-		if l.done != 100 || time.Since(began) > 65*time.Second {
-			t.Errorf("%d done after %v", l.done, time.Since(began))
+			permits = append(permits, p)
 		}
-		if ok || reason == "" {
-			t.Errorf("open while it was down: %v %q", ok, reason)
+		time.Sleep(5 * time.Second) // the books are slow
+		if g.Limit() != config.Start || g.Stats().Invocations != 0 || g.Stats().UnderWay != config.Start {
+			t.Errorf("limit %d, %+v: nothing was sent", g.Limit(), g.Stats())
 		}
-		if stats := l.g.Stats(); stats.Opened != 1 || stats.UnderWay != 0 {
-			t.Errorf("%+v", stats)
+		for _, p := range permits {
+			p.Sent()
 		}
-	})
-}
-
-// TestBroken: a function that can be reached and always fails costs ever fewer
-// executions an attempt.
-func TestBroken(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		l := &lambda{g: governor.New(100, config), capacity: 100, takes: 100 * time.Millisecond, broken: true}
-		l.drive(t.Context(), 1000, time.Hour)
-		if l.asked < 60 || l.asked > 90 {
-			t.Errorf("%d attempts were spent in an hour", l.asked)
-		}
-	})
-}
-
-// TestSlowProbe: a probe that runs for minutes keeps nobody waiting.
-func TestSlowProbe(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		l := &lambda{g: governor.New(100, config), capacity: 100, takes: 10 * time.Minute, down: true}
-		go l.drive(t.Context(), 100, time.Minute)
-		time.Sleep(10 * time.Second)
-		l.mu.Lock()
-		l.down = false
-		l.mu.Unlock()
-		time.Sleep(5 * time.Second)
-		if got := l.g.Stats().UnderWay; got != 100 {
-			t.Errorf("%d of 100 under way", got)
-		}
-		time.Sleep(time.Hour)
-	})
-}
-
-// TestProbeIsWithdrawn: a probe whose caller goes away leaves the next one its turn.
-func TestProbeIsWithdrawn(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		l := &lambda{g: governor.New(100, config), capacity: 100, down: true}
-		l.drive(t.Context(), 10, time.Second)
-		time.Sleep(2 * time.Second)
-		l.down = false
-		p, err := l.g.Begin(t.Context(), l.reachable)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ok, _ := l.g.Open(time.Now()); ok || l.g.Room(1) != 0 {
-			t.Error("two probes at once")
-		}
-		if _, err := l.g.Begin(t.Context(), l.reachable); fault.CodeOf(err) != governor.CodeClosed {
-			t.Errorf("a second probe: %v", err)
-		}
-		p.Done()
-		p.Done() // is harmless
-		if ok, reason := l.g.Open(time.Now()); !ok || l.g.Room(0) != 1 {
-			t.Errorf("closed after a probe was given back: %s", reason)
+		time.Sleep(time.Second)
+		if g.Limit() <= config.Start || g.Stats().Invocations != int64(config.Start) {
+			t.Errorf("limit %d, %+v: all were admitted", g.Limit(), g.Stats())
 		}
 	})
 }

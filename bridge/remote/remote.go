@@ -85,6 +85,7 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 	if err != nil {
 		return execution.Outcome{}, err
 	}
+	permit.Sent()
 	asked := e.invoke(ctx, kind, payload, expiry)
 	if throttled, ok := errors.AsType[*types.TooManyRequestsException](asked.err); ok {
 		permit.Throttled(retryAfter(throttled))

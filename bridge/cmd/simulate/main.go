@@ -16,6 +16,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/sagefleet/sagefleet/bridge/overflow"
 	"github.com/sagefleet/sagefleet/bridge/overflow/simulate"
 )
 
@@ -27,7 +28,12 @@ type arguments struct {
 	Budgets   bool     `help:"Compare what becomes of work under budgets, by the order in which it is done."`
 	JSON      bool     `name:"json" xor:"form" help:"Print one JSON object a line."`
 	CSV       bool     `name:"csv" xor:"form" help:"Print CSV."`
+	SVG       string   `name:"svg" placeholder:"FILE" help:"Also draw what each policy costs over what it misses."`
+	HTML      string   `name:"html" placeholder:"FILE" help:"Also write a page with these charts and the figures."`
 }
+
+// recommended is the policy that must meet what was agreed on.
+const recommended = overflow.PolicySized
 
 func main() {
 	var args arguments
@@ -55,8 +61,11 @@ func run(ctx context.Context, args arguments, out io.Writer) (met bool, err erro
 	if err != nil {
 		return false, err
 	}
+	if err := writeCharts(args, rows); err != nil {
+		return false, err
+	}
 	met = true
-	for _, v := range simulate.Judge(rows, "sized") {
+	for _, v := range simulate.Judge(rows, recommended) {
 		met = met && v.Met()
 	}
 	switch {
@@ -114,7 +123,7 @@ func writeTables(out io.Writer, rows []simulate.Row) error {
 		fmt.Fprintf(w, "%s\t%s\t%d\t%.3f\t%.4f\t%.4f\t%.2f\t%.2f\t%.2f\t%.1f\t%.1f\t%d\t%.4f\t\n", r.Workload, r.Policy, r.Jobs, r.Missed,
 			r.CloudPrice, r.PerThousand, r.Mean, r.P50, r.P99, r.Offloaded, r.Idle, r.Peak, r.MaxHour)
 	}
-	for _, policy := range []string{"sized", "slack"} {
+	for _, policy := range []string{recommended, overflow.PolicySlack} {
 		verdicts := simulate.Judge(rows, policy)
 		if len(verdicts) == 0 {
 			continue

@@ -29,12 +29,13 @@ func Plan(ctx context.Context, jobs []Job, setup Setup, policies []string, repli
 			options = append(options, Option{Policy: name, Replicas: n, Result: Run(jobs, with, New(name, with.Deadline)), Bound: name == "exact"})
 		}
 	}
-	mark(options, objective)
+	Mark(options, objective)
 	return options, nil
 }
 
-// mark finds the frontier and the cheapest that keeps the objective.
-func mark(options []Option, objective float64) {
+// Mark finds the frontier and the cheapest that misses no more than objective
+// percent; below 0 it finds none of these.
+func Mark(options []Option, objective float64) {
 	cheapest := -1
 	for i, o := range options {
 		if o.Bound {

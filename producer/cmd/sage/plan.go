@@ -5,12 +5,15 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/sagefleet/sagefleet/bridge/budget"
 	"github.com/sagefleet/sagefleet/bridge/overflow/simulate"
+	"github.com/sagefleet/sagefleet/producer/frontier"
 	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
@@ -38,6 +41,9 @@ type planCommand struct {
 
 	JSON bool `name:"json" xor:"form" help:"Print one line of JSON."`
 	CSV  bool `name:"csv" xor:"form" help:"Print the table as CSV."`
+
+	SVG  string `name:"svg" placeholder:"FILE" help:"Also draw cost over late executions."`
+	HTML string `name:"html" placeholder:"FILE" help:"Also write a page with that picture, the table and what was assumed."`
 }
 
 // Help documents the input, the marks and the exit codes.
@@ -100,6 +106,9 @@ func (c planCommand) Run(ctx context.Context, a *app) error {
 	}
 	setup.Replicas = now
 	p.Replay = simulate.Run(jobs, setup, simulate.New(c.Policy, setup.Deadline))
+	if err := p.draw(c); err != nil {
+		return err
+	}
 	switch {
 	case c.JSON:
 		return printJSON(a.stdout, p)
@@ -147,43 +156,89 @@ func (c planCommand) setup(assumed simulate.Assumed) simulate.Setup {
 	return setup
 }
 
+const planColumns = "workers\tpolicy\tlate %\tp50 s\tp99 s\tLambda $/h\ttotal $/1000\tLambda %\tidle %\tat once\t"
+
+// cells are the columns but the last.
+func cells(o simulate.Option) []string {
+	text := fmt.Sprintf("%d\t%s\t%.2f\t%.2f\t%.2f\t%.4f\t%.4f\t%.1f\t%.1f\t%d", o.Replicas, o.Policy, o.Missed, o.P50, o.P99, o.CloudPrice,
+		o.PerThousand, o.Offloaded, o.Idle, o.Peak)
+	return strings.Split(text, "\t")
+}
+
 func (p plan) print(out io.Writer, c planCommand) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "workers\tpolicy\tlate %\tp50 s\tp99 s\tLambda $/h\ttotal $/1000\tLambda %\tidle %\tat once\t\t")
-	kept := false
+	fmt.Fprintln(w, planColumns+"\t")
 	for i, o := range p.Options {
 		if i > 0 && o.Replicas != p.Options[i-1].Replicas {
 			fmt.Fprintln(w, "\t\t\t\t\t\t\t\t\t\t\t")
 		}
-		kept = kept || o.Cheapest
-		fmt.Fprintf(w, "%d\t%s\t%.2f\t%.2f\t%.2f\t%.4f\t%.4f\t%.1f\t%.1f\t%d\t%s\t\n", o.Replicas, o.Policy, o.Missed, o.P50, o.P99, o.CloudPrice,
-			o.PerThousand, o.Offloaded, o.Idle, o.Peak, marks(o))
+		fmt.Fprintf(w, "%s\t%s\t\n", strings.Join(cells(o), "\t"), marks(o))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	none := ""
-	if !kept {
-		none = fmt.Sprintf("\nNothing keeps %g %% late: try more workers.", c.Late)
+	if _, kept := p.cheapest(); !kept {
+		none = "\n" + p.verdict()
 	}
-	a := p.Assumed
-	_, err := fmt.Fprintf(out, `
+	fmt.Fprintf(out, `
 *  nothing else misses no more for less money    <  the cheapest with at most %g %% later than %v
 exact, the lower bound, knows beforehand what each execution takes.%s
 
-assumed      %d executions arrive as they did, over %v; %d left out, whose times make no sense
-             the Lambda takes %.2f times what a worker takes (%s), and %.2f s more after a cold start (%s)
-             a worker has %s and costs $%g an hour; the Lambda has %g MB at $%g a GB-second
-             and runs at most %d at once, of which 100 begin in a second
-             messages, locks and storage take no time but what they took
-calibration  %s with %s, simulated: p50 %.2f s, p99 %.2f s, %.1f %% on the Lambda, %.2f %% late
-             as it was:                     p50 %.2f s, p99 %.2f s, %.1f %% on the Lambda, %.2f %% late
-             the simulation is off by %s in the p50 and by %s in the p99
-`, c.Late, c.Deadline, none, a.Jobs, duration(a.Span), a.Negative, a.CloudToLocal, seen(a.RatioSeen), a.ColdStart, seen(a.ColdSeen),
-		count(c.Slots, "slot"), c.ReplicaPrice, c.Memory, c.GBSecond, c.Concurrency, p.ReplayOf, count(p.ReplayWith, "worker"),
-		p.Replay.P50, p.Replay.P99, p.Replay.Offloaded, p.Replay.Missed, p.Observed.P50, p.Observed.P99, p.Observed.Offloaded, p.Observed.Missed,
-		off(p.Replay.P50, p.Observed.P50), off(p.Replay.P99, p.Observed.P99))
-	return err
+`, c.Late, c.Deadline, none)
+	for _, n := range p.notes(c) {
+		for i, line := range n.Lines {
+			name := ""
+			if i == 0 {
+				name = n.Name
+			}
+			if _, err := fmt.Fprintf(out, "%-11s  %s\n", name, line); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// notes say what was assumed, and how far that is from what was.
+func (p plan) notes(c planCommand) []frontier.Note {
+	a := p.Assumed
+	return []frontier.Note{
+		{Name: "assumed", Lines: []string{
+			fmt.Sprintf("%d executions arrive as they did, over %v; %d left out, whose times make no sense", a.Jobs, duration(a.Span), a.Negative),
+			fmt.Sprintf("the Lambda takes %.2f times what a worker takes (%s), and %.2f s more after a cold start (%s)", a.CloudToLocal, seen(a.RatioSeen), a.ColdStart, seen(a.ColdSeen)),
+			fmt.Sprintf("a worker has %s and costs $%g an hour; the Lambda has %g MB at $%g a GB-second", count(c.Slots, "slot"), c.ReplicaPrice, c.Memory, c.GBSecond),
+			fmt.Sprintf("and runs at most %d at once, of which 100 begin in a second", c.Concurrency),
+			"messages, locks and storage take no time but what they took",
+		}},
+		{Name: "calibration", Lines: []string{
+			fmt.Sprintf("%s with %s, simulated: %s", p.ReplayOf, count(p.ReplayWith, "worker"), outline(p.Replay)),
+			"as it was:                     " + outline(p.Observed),
+			fmt.Sprintf("the simulation is off by %s in the p50 and by %s in the p99", off(p.Replay.P50, p.Observed.P50), off(p.Replay.P99, p.Observed.P99)),
+		}},
+	}
+}
+
+func outline(r simulate.Result) string {
+	return fmt.Sprintf("p50 %.2f s, p99 %.2f s, %.1f %% on the Lambda, %.2f %% late", r.P50, r.P99, r.Offloaded, r.Missed)
+}
+
+// cheapest is the option that keeps the objective for the least money.
+func (p plan) cheapest() (simulate.Option, bool) {
+	i := slices.IndexFunc(p.Options, func(o simulate.Option) bool { return o.Cheapest })
+	if i < 0 {
+		return simulate.Option{}, false
+	}
+	return p.Options[i], true
+}
+
+func (p plan) verdict() string {
+	o, kept := p.cheapest()
+	if !kept {
+		return fmt.Sprintf("Nothing keeps %g %% late: try more workers.", p.LatePercent)
+	}
+	return fmt.Sprintf("%s with policy %s costs least while at most %g %% take longer than %v: $%.4f per 1,000 executions.", count(o.Replicas, "worker"), o.Policy,
+		p.LatePercent, time.Duration(p.Deadline*float64(time.Second)), o.PerThousand)
 }
 
 func marks(o simulate.Option) string {

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +53,35 @@ func TestPlanFromAFile(t *testing.T) {
 	}
 	if r = sage(t.Context(), append(args, "--csv")...); strings.Count(r.stdout, "\n") != len(p.Options)+1 {
 		t.Errorf("%d options as CSV:\n%s", len(p.Options), r.stdout)
+	}
+}
+
+func TestPlanDraws(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	svg, html := filepath.Join(dir, "plan.svg"), filepath.Join(dir, "plan.html")
+	r := sage(t.Context(), "plan", "--from", pastFile(t), "--deadline", "10s", "--slots", "1", "--replicas", "1,4", "--svg", svg, "--html", html, "--json")
+	var p plan
+	if err := json.Unmarshal([]byte(r.stdout), &p); err != nil || r.code != exitOK {
+		t.Fatalf("exit %d, %v: %s", r.code, err, r.stderr)
+	}
+	for _, name := range []string{svg, html} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(text), `class="point `); n != len(p.Options) {
+			t.Errorf("%s: %d points for %d options", name, n, len(p.Options))
+		}
+	}
+	page, _ := os.ReadFile(html)
+	for _, want := range []string{p.verdict(), "calibration", "as it was", "total $/1000"} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page doesn't say %q", want)
+		}
+	}
+	if r := sage(t.Context(), "plan", "--from", pastFile(t), "--deadline", "10s", "--svg", dir); r.code != exitFailed {
+		t.Errorf("a folder instead of a file: exit %d", r.code)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/machine"
 )
 
 // Codes of delegations that are not begun.
@@ -76,7 +77,7 @@ func (b *Books) Begin(ctx context.Context, a execution.Attempt, expiry time.Time
 	e.Key, e.Token, e.Number, e.Class, e.State = k, a.Token, a.Number, a.Request.Class, delegation.Invoked
 	e.Reservation, e.Invoked, e.Updated, e.Expiry = reservation, now.UTC(), now.UTC(), expiry.UTC()
 	revision, err := b.enter(work, e)
-	if late := elapsed(now); err == nil && late > patience {
+	if late := machine.Since(now); err == nil && late > patience {
 		// This process was stopped meanwhile, and others may have drawn conclusions.
 		err = fault.New(CodeLate, "it took %v to write it down", late)
 	}
@@ -90,12 +91,6 @@ func (b *Books) Begin(ctx context.Context, a execution.Attempt, expiry time.Time
 	}
 	failpoint.Hit(failpoint.Entered)
 	return func(ctx context.Context, r remote.Result) { revision = b.end(ctx, e, revision, r) }, nil
-}
-
-// elapsed is the time since a moment by the clock that says more: one stands still
-// while a machine is suspended, and the other may be set.
-func elapsed(since time.Time) time.Duration {
-	return max(time.Since(since), time.Now().Round(0).Sub(since.Round(0)))
 }
 
 // unwritten is err, which says why a run is not begun, for whoever asked for it.

@@ -24,6 +24,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/machine"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 )
 
@@ -76,7 +77,8 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 		return execution.Outcome{}, err
 	}
 	defer permit.Done()
-	expiry := time.Now().Add(e.cfg.Longest())
+	began := time.Now()
+	expiry := began.Round(0).Add(e.cfg.Longest()) // by the wall clock, which goes on while the machine is suspended
 	payload, kind, err := e.encode(a, expiry)
 	if err != nil {
 		return execution.Outcome{}, fmt.Errorf("encode invocation: %w", err)
@@ -98,14 +100,18 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 	if asked.accepted {
 		end(ctx, Result{State: delegation.Running, RequestID: asked.requestID})
 	}
+	answered := machine.Since(began)
 	o, err := e.settle(ctx, a.Request.Key(), asked, expiry)
 	if !asked.running {
 		asked.err = err
 		e.tell(ctx, permit, asked)
 	}
 	result := asked.result(err, expiry)
-	if err == nil && o.Executor == execution.OnLambda && execution.AttemptToken(o.Attempt) == a.Token {
-		result.AtMost = e.cfg.Cost(time.Since(expiry.Add(-e.cfg.Longest()))+closing, e.cfg.MemoryMB)
+	switch {
+	case !asked.running && asked.requestID != "":
+		result.AtMost = e.cfg.Cost(answered, e.cfg.MemoryMB)
+	case asked.accepted && err == nil && mine(o, a):
+		result.AtMost = e.cfg.Cost(machine.Since(began)+closing, e.cfg.MemoryMB)
 	}
 	end(ctx, result)
 	switch {
@@ -117,8 +123,13 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 	return o, err
 }
 
-// closing is how long a run may last after its commit.
+// closing is how long the run of an event may last after its commit. Of one whose answer
+// was lost nothing is assumed: it may hang after the commit too.
 const closing = time.Second
+
+func mine(o execution.Outcome, a execution.Attempt) bool {
+	return o.Executor == execution.OnLambda && execution.AttemptToken(o.Attempt) == a.Token
+}
 
 // tell says to the governor what came of an invocation. A payload that Lambda refuses
 // says nothing of Lambda, and neither does an answer that nobody waited for.

@@ -35,9 +35,11 @@ type EventData struct {
 	Why      *Why     `json:"why,omitempty"` // it was started here
 	// CachedFrom is the outcome's.
 	CachedFrom *CachedFrom `json:"cached_from,omitempty"`
-	Enqueued   time.Time   `json:"enqueued,omitzero"`
-	Started    time.Time   `json:"started,omitzero"`
-	Finished   time.Time   `json:"finished,omitzero"`
+	// InputBytes is how large the files were together that it ended with.
+	InputBytes int64     `json:"input_bytes,omitempty"`
+	Enqueued   time.Time `json:"enqueued,omitzero"`
+	Started    time.Time `json:"started,omitzero"`
+	Finished   time.Time `json:"finished,omitzero"`
 }
 
 // Event kinds: the last token of the subject.

@@ -47,6 +47,15 @@ type Outcome struct {
 	Usage *Usage `json:"usage,omitempty"`
 }
 
+// InputBytes is how large the files were together that were read.
+func (o Outcome) InputBytes() int64 {
+	var sum int64
+	for _, f := range o.Inputs {
+		sum += f.Size
+	}
+	return sum
+}
+
 // Erasure is who removed a customer's data, when and why.
 type Erasure struct {
 	At     time.Time `json:"at"`

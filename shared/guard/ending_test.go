@@ -69,6 +69,26 @@ func (f fleet) told(t *testing.T) map[string]execution.EventData {
 	return events
 }
 
+// TestAnEndSaysHowLargeItsFilesWere: what is planned from events needs it.
+func TestAnEndSaysHowLargeItsFilesWere(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	o := execution.Outcome{Key: attempt().Request.Key(), Kind: execution.Succeeded, Attempt: execution.NewAttemptID(1), Number: 1,
+		Inputs: []execution.File{{Name: "a", Size: 40}, {Name: "b", Size: 2}}, Finished: time.Now().UTC()}
+	if err := f.settle(t.Context(), o, func() {}); err != nil {
+		t.Fatal(err)
+	}
+	events := f.told(t)
+	if len(events) != 1 {
+		t.Fatalf("%d events of one end", len(events))
+	}
+	for _, e := range events {
+		if e.InputBytes != 42 {
+			t.Errorf("%d bytes; the files have 42", e.InputBytes)
+		}
+	}
+}
+
 func TestACancellerStopsTheWorkAndTheRecordSaysSo(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

@@ -22,6 +22,7 @@ type Assumed struct {
 	ColdSeen     bool    `json:"cold_seen"`      // otherwise it is taken to be 0.8 s
 	Span         float64 `json:"span_s"`         // from the first arrival to the last end
 	Negative     int     `json:"left_out"`       // executions whose times make no sense
+	Sized        int     `json:"sized"`          // of the jobs, how many have a known size
 }
 
 // FromPast makes jobs of executions: they arrive as they did, and take a worker or
@@ -67,6 +68,9 @@ func FromPast(past []Past, deadline time.Duration) ([]Job, Assumed) {
 		}
 		j.Expected = j.Local
 		a.Span = max(a.Span, p.Finished.Sub(kept[0].Enqueued).Seconds())
+		if p.Bytes > 0 {
+			a.Sized++
+		}
 		jobs[i] = j
 	}
 	return jobs, a

@@ -206,6 +206,7 @@ func (p plan) notes(c planCommand) []frontier.Note {
 	return []frontier.Note{
 		{Name: "assumed", Lines: []string{
 			fmt.Sprintf("%d executions arrive as they did, over %v; %d left out, whose times make no sense", a.Jobs, duration(a.Span), a.Negative),
+			fmt.Sprintf("the size of %d of them is known, which sized judges by", a.Sized),
 			fmt.Sprintf("the Lambda takes %.2f times what a worker takes (%s), and %.2f s more after a cold start (%s)", a.CloudToLocal, seen(a.RatioSeen), a.ColdStart, seen(a.ColdSeen)),
 			fmt.Sprintf("a worker has %s and costs $%g an hour; the Lambda has %g MB at $%g a GB-second", count(c.Slots, "slot"), c.ReplicaPrice, c.Memory, c.GBSecond),
 			fmt.Sprintf("and runs at most %d at once, of which 100 begin in a second", c.Concurrency),

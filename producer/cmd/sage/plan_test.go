@@ -94,7 +94,7 @@ func TestPlanFromEvents(t *testing.T) {
 	f.sage(t, exitFailed, "plan", "--deadline", "10s", "--mailbox", "pagos")
 	r := f.sage(t, exitOK, "plan", "--deadline", "10s", "--replicas", "1", "--json")
 	var p plan
-	if err := json.Unmarshal([]byte(r.stdout), &p); err != nil || p.Assumed.Jobs != 1 || p.Observed.Jobs != 1 || len(p.Options) == 0 {
+	if err := json.Unmarshal([]byte(r.stdout), &p); err != nil || p.Assumed.Jobs != 1 || p.Assumed.Sized != 1 || p.Observed.Jobs != 1 || len(p.Options) == 0 {
 		t.Errorf("%+v, %v", p, err)
 	}
 }

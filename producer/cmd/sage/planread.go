@@ -54,7 +54,8 @@ func (c planCommand) read(ctx context.Context, a *app) (past []simulate.Past, ho
 	defer nc.Close()
 	workers := map[string]bool{}
 	err = history.Ended(ctx, js, c.Mailbox, c.Since.Time, func(e execution.Event) {
-		p := simulate.Past{Enqueued: e.Data.Enqueued, Started: e.Data.Started, Finished: e.Data.Finished, Lambda: e.Data.Executor == execution.OnLambda}
+		p := simulate.Past{Enqueued: e.Data.Enqueued, Started: e.Data.Started, Finished: e.Data.Finished, Lambda: e.Data.Executor == execution.OnLambda,
+			Bytes: e.Data.InputBytes}
 		if e.Data.Usage != nil {
 			p.Init = time.Duration(e.Data.Usage.InitMillis) * time.Millisecond
 		}

@@ -1,0 +1,65 @@
+package k8s
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	core "k8s.io/api/core/v1"
+
+	"github.com/sagefleet/sagefleet/deploy/programs"
+)
+
+// TestProgramsTakeTheirEnvironment gives each container's variables to the program
+// that it runs: every name must be one that it reads, every value one that it takes.
+func TestProgramsTakeTheirEnvironment(t *testing.T) {
+	t.Parallel()
+	foreign := []string{"nats", "lambdalocal"} // no program of ours reads its variables
+	for _, overlay := range overlays {
+		s := objects(t, overlay)
+		checked := 0
+		for _, p := range s.pods() {
+			for _, c := range p.containers() {
+				name := program(c)
+				if slices.Contains(foreign, name) {
+					continue
+				}
+				of, ok := programs.Of(name, c.Args)
+				if !ok {
+					t.Errorf("%s: %s: no program is known for %s %s", overlay, p.name, name, strings.Join(c.Args, " "))
+					continue
+				}
+				variables, err := s.environment(c)
+				if err != nil {
+					t.Errorf("%s: %s/%s: %v", overlay, p.name, c.Name, err)
+					continue
+				}
+				// Settings of the fleet are everybody's, though not everybody reads all.
+				for shared := range s.configMap("fleet") {
+					if !of.Reads(shared) {
+						delete(variables, shared)
+					}
+				}
+				if err := of.Check(variables); err != nil {
+					t.Errorf("%s: %s/%s: %v", overlay, p.name, c.Name, err)
+				}
+				checked++
+			}
+		}
+		if checked < 4 {
+			t.Errorf("%s: only %d containers were looked at", overlay, checked)
+		}
+		for name := range s.configMap("fleet") {
+			if !slices.ContainsFunc([]string{"worker", "bridge"}, func(p string) bool { return programs.All[p].Reads(name) }) {
+				t.Errorf("%s: %s is a setting of nobody", overlay, name)
+			}
+		}
+	}
+}
+
+// program is what an image runs: its name without registry and tag.
+func program(c core.Container) string {
+	name := c.Image[strings.LastIndexByte(c.Image, '/')+1:]
+	name, _, _ = strings.Cut(name, ":")
+	return name
+}

@@ -1,0 +1,119 @@
+// Package programs knows what each of the fleet's programs reads of its
+// environment, for tests of what is deployed.
+package programs
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/sagefleet/sagefleet/bridge"
+	"github.com/sagefleet/sagefleet/bridge/remote"
+	"github.com/sagefleet/sagefleet/producer/retention"
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/settings"
+	"github.com/sagefleet/sagefleet/shared/telemetry"
+	"github.com/sagefleet/sagefleet/worker"
+)
+
+// Program is one of the fleet's programs, as it is told what to do.
+type Program struct {
+	// Main is its source file, from the module's root, and Config what that calls the
+	// struct that it reads its environment into; "" where it reads several.
+	Main, Config string
+	reads        reflect.Type
+	refuses      func(variables map[string]string) error
+}
+
+type workerConfig struct {
+	StorageURL string `env:"STORAGE_URL,required"`
+	Fleet      bus.Config
+	Worker     worker.Config
+	Telemetry  telemetry.Config
+}
+
+type bridgeConfig struct {
+	StorageURL string `env:"STORAGE_URL,required"`
+	Fleet      bus.Config
+	Bridge     bridge.Config
+	Remote     remote.Config
+	Telemetry  telemetry.Config
+}
+
+type provisionConfig struct{ Fleet bus.Config }
+
+type gcConfig struct {
+	StorageURL string `env:"STORAGE_URL,required"`
+	Fleet      bus.Config
+	Retention  retention.Config
+}
+
+// All are the programs that run for long, or from a timer, by name and first
+// arguments.
+var All = map[string]Program{
+	"worker": program("worker/cmd/worker/main.go", "config", func(c *workerConfig) error {
+		return errors.Join(c.Fleet.Validate(), c.Worker.Validate(), c.Telemetry.Validate())
+	}),
+	"bridge": program("bridge/cmd/bridge/main.go", "config", func(c *bridgeConfig) error {
+		return errors.Join(c.Fleet.Validate(), c.Bridge.Validate(), c.Remote.Validate(), c.Telemetry.Validate(),
+			c.Bridge.Budget.Validate(c.Remote.MaxCost()))
+	}),
+	"sage admin provision": program("producer/cmd/sage/provision.go", "", func(c *provisionConfig) error { return c.Fleet.Validate() }),
+	"sage admin gc": program("producer/cmd/sage/gc.go", "", func(c *gcConfig) error {
+		return errors.Join(c.Fleet.Validate(), c.Retention.Validate())
+	}),
+}
+
+func program[T any](file, name string, validate func(*T) error) Program {
+	return Program{Main: file, Config: name, reads: reflect.TypeFor[T](), refuses: func(variables map[string]string) error {
+		cfg, err := settings.Parse[T](variables)
+		if err != nil {
+			return err
+		}
+		return validate(&cfg)
+	}}
+}
+
+// Of returns the program that a command starts: a name, and arguments.
+func Of(command string, args []string) (Program, bool) {
+	name := command
+	for _, arg := range args {
+		if strings.HasPrefix(arg, "-") {
+			break
+		}
+		name += " " + arg
+	}
+	p, ok := All[name]
+	return p, ok
+}
+
+// platform are the variables that others than the fleet's own code read, by prefix.
+var platform = []string{"AWS_", "OTEL_", "GOMEMLIMIT", "GOMAXPROCS", "GOGC", "TMPDIR", "TZ"}
+
+// Check refuses variables that the program doesn't read, and values that it would
+// refuse at its start.
+func (p Program) Check(variables map[string]string) error {
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(variables)) {
+		if !p.Reads(name) && !slices.ContainsFunc(platform, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+			faults = append(faults, fmt.Errorf("%s is nothing that %s reads", name, p.Main))
+		}
+	}
+	return errors.Join(append(faults, p.refuses(variables))...)
+}
+
+// Reads reports whether the program reads the variable called name.
+func (p Program) Reads(name string) bool { return reads(p.reads, name) }
+
+func reads(config reflect.Type, name string) bool {
+	for field := range config.Fields() {
+		own, _, _ := strings.Cut(field.Tag.Get("env"), ",")
+		if own == name || own == "" && field.Type.Kind() == reflect.Struct && reads(field.Type, name) {
+			return true
+		}
+	}
+	return false
+}

@@ -33,6 +33,8 @@ type EventData struct {
 	Summary  *Summary `json:"summary,omitempty"`
 	Usage    *Usage   `json:"usage,omitempty"`
 	Why      *Why     `json:"why,omitempty"` // it was started here
+	// Asked is told when it begins and when it ends.
+	Asked *Asked `json:"asked,omitempty"`
 	// CachedFrom is the outcome's.
 	CachedFrom *CachedFrom `json:"cached_from,omitempty"`
 	// InputBytes is how large the files were together that it ended with.
@@ -44,6 +46,7 @@ type EventData struct {
 
 // Event kinds: the last token of the subject.
 const (
+	EventAccepted  = "accepted" // made by whoever sees the message on the queue; nobody publishes it
 	EventStarted   = "started"
 	EventRetry     = "retry"
 	EventSucceeded = "succeeded"

@@ -29,6 +29,8 @@ type Outcome struct {
 	Executor      string       `json:"executor"`
 	Host          string       `json:"host,omitempty"`
 	RequestDigest string       `json:"request_digest"`
+	Sender        string       `json:"sender,omitempty"` // the request's
+	Method        string       `json:"method,omitempty"` // the request's
 	Summary       *Summary     `json:"summary,omitempty"`
 	Fault         *fault.Error `json:"fault,omitempty"`       // why it is DEAD or CANCELLED
 	CachedFrom    *CachedFrom  `json:"cached_from,omitempty"` // set when nothing was processed

@@ -33,7 +33,7 @@ func (e *Ending) Settle(ctx context.Context, r state.Record, revision uint64, o 
 	recorded := r.State == o.Kind.Terminal() && r.Attempt == o.Attempt
 	r = ended(r, o)
 	told := transition(r, o.Number)
-	told.Finished, told.Usage, told.InputBytes = o.Finished, r.Usage, o.InputBytes()
+	told.Finished, told.Usage, told.InputBytes, told.Asked = o.Finished, r.Usage, o.InputBytes(), o.Asked()
 	kind := o.Kind.EventKind()
 	stored := e.events.Publish(kind, execution.NewEvent(kind, e.host, r.Updated, told))
 	failpoint.Hit(failpoint.EventSent)

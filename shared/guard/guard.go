@@ -135,7 +135,7 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 		return execution.Outcome{}, err
 	}
 	failpoint.Hit(failpoint.Recorded)
-	started := g.tell(execution.EventStarted, r, a.Number, nil)
+	started := g.tell(execution.EventStarted, r, a.Number, nil, a.Request.Asked())
 	g.began(a)
 	if cause := g.spent(r); cause != nil {
 		return g.bury(ctx, a, r, revision, cause)

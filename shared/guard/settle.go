@@ -36,7 +36,7 @@ func (g *Guard) bury(ctx context.Context, a execution.Attempt, r state.Record, r
 	o, err := g.outcomes.Commit(ctx, execution.Outcome{
 		Key: a.Request.Key(), Kind: execution.Dead, Attempt: execution.NewAttemptID(a.Token), Number: a.Number,
 		Executor: g.who.Executor, Host: g.who.Host, RequestDigest: a.Request.Digest(), Fault: fault.Describe(cause),
-		Enqueued: a.Enqueued, Started: r.Started, Finished: time.Now().UTC(),
+		Sender: a.Request.Sender, Method: a.Request.Method, Enqueued: a.Enqueued, Started: r.Started, Finished: time.Now().UTC(),
 	}, nil)
 	if err != nil {
 		g.handBack(ctx, r, revision)
@@ -85,7 +85,7 @@ func (g *Guard) fail(ctx context.Context, a execution.Attempt, r state.Record, r
 	if billed, ok := errors.AsType[*execution.BilledError](cause); ok {
 		usage = &billed.Usage
 	}
-	if err := g.tell(execution.EventRetry, r, r.Failures, usage)(ctx); err != nil {
+	if err := g.tell(execution.EventRetry, r, r.Failures, usage, nil)(ctx); err != nil {
 		return execution.Outcome{}, busy(err)
 	}
 	failpoint.Hit(failpoint.RetryTold)
@@ -122,9 +122,9 @@ func (g *Guard) settle(ctx context.Context, a execution.Attempt, r state.Record,
 	return o, nil
 }
 
-func (g *Guard) tell(kind string, r state.Record, number int, usage *execution.Usage) (stored func(context.Context) error) {
+func (g *Guard) tell(kind string, r state.Record, number int, usage *execution.Usage, asked *execution.Asked) (stored func(context.Context) error) {
 	told := transition(r, number)
-	told.Usage = usage
+	told.Usage, told.Asked = usage, asked
 	if r.State == execution.Running {
 		told.Code, told.Reason = "", "" // they are an earlier attempt's
 		told.Why = r.Why

@@ -140,7 +140,7 @@ func (c *collector) readRequests(ctx context.Context) error {
 // end: work moves from there to LATER and back.
 func (c *collector) readWaiting(ctx context.Context) error {
 	for _, stream := range []string{bus.StreamExecutions, bus.StreamLater, bus.StreamExecutions} {
-		err := scan(ctx, c.js, stream, scope{}, func(msg *jetstream.RawStreamMsg) error {
+		err := bus.Scan(ctx, c.js, stream, bus.Scope{}, func(msg *jetstream.RawStreamMsg) error {
 			c.count("the queue")
 			return c.waits(stream, msg)
 		})
@@ -201,11 +201,11 @@ func (c *collector) readEvents(ctx context.Context) error {
 	if c.eventsSince.After(c.horizon) {
 		c.horizon = c.eventsSince
 	}
-	only := scope{since: c.opts.Since}
+	only := bus.Scope{Since: c.opts.Since}
 	if c.opts.Mailbox != "" {
-		only.subject = bus.SubjectEvent(c.opts.Mailbox, ">")
+		only.Subject = bus.SubjectEvent(c.opts.Mailbox, ">")
 	}
-	return scan(ctx, c.js, bus.StreamEvents, only, func(msg *jetstream.RawStreamMsg) error {
+	return bus.Scan(ctx, c.js, bus.StreamEvents, only, func(msg *jetstream.RawStreamMsg) error {
 		c.count("events")
 		var e execution.Event
 		if err := json.Unmarshal(msg.Data, &e); err != nil || e.Data.Key.Validate() != nil {
@@ -222,7 +222,7 @@ func (c *collector) readEvents(ctx context.Context) error {
 }
 
 func (c *collector) readLetters(ctx context.Context) error {
-	return scan(ctx, c.js, bus.StreamDead, scope{}, func(msg *jetstream.RawStreamMsg) error {
+	return bus.Scan(ctx, c.js, bus.StreamDead, bus.Scope{}, func(msg *jetstream.RawStreamMsg) error {
 		c.count("dead letters")
 		mailbox, id, generation, err := bus.ParseDead(msg.Subject)
 		k := execution.Key{Mailbox: mailbox, ID: id, Generation: generation}

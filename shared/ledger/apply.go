@@ -25,7 +25,8 @@ type writer struct {
 	set tables
 }
 
-// write runs do in a transaction.
+// write runs do in a transaction, when it is its turn: a row is made of what others
+// have written.
 func (l *Ledger) write(ctx context.Context, set tables, do func(writer) error) error {
 	tx, err := l.db.BeginTx(ctx, nil)
 	if err != nil {
@@ -56,7 +57,12 @@ func (l *Ledger) Record(ctx context.Context, events ...execution.Event) error {
 		}
 		news = append(news, t)
 	}
-	return l.write(ctx, standing, func(w writer) error { return w.apply(ctx, news) })
+	return l.write(ctx, standing, func(w writer) error {
+		if _, err := w.position(ctx); err != nil {
+			return err
+		}
+		return w.apply(ctx, news)
+	})
 }
 
 // atOnce is how many rows one statement writes.
@@ -208,22 +214,21 @@ func (w writer) erase(ctx context.Context, k execution.Key, events []told) error
 			return err
 		}
 	}
-	var files string
-	err := w.tx.QueryRowContext(ctx, w.rebind("SELECT files FROM "+w.set.execution+" WHERE mailbox = ? AND execution_id = ? AND generation = ?"),
-		k.Mailbox, k.ID, k.Generation).Scan(&files)
-	if err == sql.ErrNoRows {
-		return nil
-	}
-	var names []string
-	if err == nil {
-		err = json.Unmarshal([]byte(files), &names)
-	}
-	for _, name := range names {
-		if err == nil && strings.ToLower(name) != strings.ToLower(k.ID) {
-			_, err = w.tx.ExecContext(ctx, w.rebind("DELETE FROM "+w.set.term+" WHERE term = ? AND tie = ?"), strings.ToLower(name), tie(k))
+	for _, t := range events {
+		if t.Data.Asked == nil {
+			continue
+		}
+		for _, name := range t.Data.Asked.Files {
+			term := strings.ToLower(name)
+			if term == strings.ToLower(k.ID) {
+				continue
+			}
+			if _, err := w.tx.ExecContext(ctx, w.rebind("DELETE FROM "+w.set.term+" WHERE term = ? AND tie = ?"), term, tie(k)); err != nil {
+				return err
+			}
 		}
 	}
-	return err
+	return nil
 }
 
 func sortedKeys(set map[execution.Key]bool) []execution.Key {

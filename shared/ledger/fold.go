@@ -16,7 +16,7 @@ func fold(k execution.Key, events []told) (Execution, bool) {
 	})
 	e := Execution{Key: k}
 	var end *told
-	known := false
+	ok := false
 	for i, t := range events {
 		switch {
 		case t.Kind == execution.EventRedriven && t.Data.Generation != k.Generation:
@@ -30,7 +30,7 @@ func fold(k execution.Key, events []told) (Execution, bool) {
 		case !stages[t.Kind]:
 			continue
 		}
-		known = true
+		ok = true
 		e.follow(t)
 		if t.Data.State.Terminal() && t.Kind != execution.EventRepaired {
 			end = &events[i]
@@ -45,13 +45,13 @@ func fold(k execution.Key, events []told) (Execution, bool) {
 	if !e.Erased.IsZero() {
 		e.forget()
 	}
-	return e, known
+	return e, ok
 }
 
 // stages are the kinds of event that say where an execution stands. Others are only
 // listed, those that a later version tells among them.
 var stages = map[string]bool{
-	execution.EventStarted: true, execution.EventRetry: true, execution.EventReturned: true, execution.EventRedriven: true,
+	execution.EventAccepted: true, execution.EventStarted: true, execution.EventRetry: true, execution.EventReturned: true, execution.EventRedriven: true,
 	execution.EventRepaired: true, execution.EventStranded: true,
 	execution.EventSucceeded: true, execution.EventDead: true, execution.EventCancelled: true,
 }
@@ -80,20 +80,44 @@ func (e *Execution) follow(t told) {
 		e.BilledMillis += d.Usage.BilledMillis
 		e.CostUSD += d.Usage.CostUSD
 	}
+	if d.Asked != nil {
+		e.ask(*d.Asked)
+	}
+	e.Bytes = cmp.Or(d.InputBytes, e.Bytes)
 	switch t.Kind {
 	case execution.EventStarted, execution.EventRetry:
-		e.Executor, e.Host = d.Executor, t.host()
+		e.Executor, e.Host = known(d.Executor), t.host()
 	case execution.EventReturned, execution.EventRedriven:
 		e.Executor, e.Host = "", ""
 	}
 }
 
+// ask takes over what was asked for, as far as a says it.
+func (e *Execution) ask(a execution.Asked) {
+	e.Sender, e.Method, e.Class = cmp.Or(a.Sender, e.Sender), cmp.Or(a.Method, e.Method), cmp.Or(a.Class, e.Class)
+	if !a.Deadline.IsZero() {
+		e.Deadline = a.Deadline
+	}
+	if a.FileCount > 0 {
+		e.Files, e.FileCount = a.Files, a.FileCount
+	}
+	e.Bytes = cmp.Or(a.Bytes, e.Bytes)
+}
+
+// known is executor if a filter can find it.
+func known(executor string) string {
+	if slices.Contains(executors, executor) {
+		return executor
+	}
+	return ""
+}
+
 // end takes over how it ended, which stands whatever was told afterwards.
 func (e *Execution) end(t told, events []told) {
 	d := t.Data
-	e.State, e.Code, e.Reason, e.Executor, e.Host = d.State, d.Code, d.Reason, d.Executor, t.host()
+	e.State, e.Code, e.Reason, e.Executor, e.Host = d.State, d.Code, d.Reason, known(d.Executor), t.host()
 	for _, other := range events { // who tells of the end need not be who worked
-		if other.Kind == execution.EventStarted && other.Data.Attempt == d.Attempt {
+		if other.Kind == execution.EventStarted && other.Data.Token == d.Token {
 			e.Host = other.host()
 		}
 	}

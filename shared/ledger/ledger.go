@@ -169,7 +169,7 @@ func (l *Ledger) migrate(ctx context.Context) error {
 	opts := []goose.ProviderOption{goose.WithTableName("schema_version")}
 	if l.postgres {
 		dialect, dir = goose.DialectPostgres, "postgres"
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60)) // each second, for a minute
 		if err != nil {
 			return err
 		}
@@ -181,6 +181,9 @@ func (l *Ledger) migrate(ctx context.Context) error {
 	}
 	provider, err := goose.NewProvider(dialect, l.db, scripts, opts...)
 	if err != nil {
+		return err
+	}
+	if pending, err := provider.HasPending(ctx); err != nil || !pending {
 		return err
 	}
 	_, err = provider.Up(ctx)

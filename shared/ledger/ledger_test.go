@@ -9,6 +9,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/ledger"
+	"github.com/sagefleet/sagefleet/shared/ledger/ledgertest"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -17,10 +18,10 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 func life(mailbox, id string, accepted time.Time, kind execution.Kind, executor string) []execution.Event {
 	k := execution.Key{Mailbox: mailbox, ID: id, Generation: 1}
 	started, finished := accepted.Add(2*time.Second), accepted.Add(3*time.Second)
-	data := execution.EventData{Key: k, State: execution.Running, Attempt: "7-A", Number: 1, Token: 7, Executor: executor,
+	data := execution.EventData{Key: k, State: execution.Running, Number: 1, Token: 7, Executor: executor,
 		Enqueued: accepted, Started: started}
 	begun := execution.NewEvent(execution.EventStarted, "host-1", started, data)
-	data.State, data.Finished = kind.Terminal(), finished
+	data.State, data.Attempt, data.Finished = kind.Terminal(), "7-A", finished
 	switch kind {
 	case execution.Succeeded:
 		data.Summary = &execution.Summary{Status: "Parcial", Records: 10, Errors: 2, Warnings: 1}
@@ -35,10 +36,26 @@ func life(mailbox, id string, accepted time.Time, kind execution.Kind, executor 
 
 func TestSQLite(t *testing.T) { t.Parallel(); testLedger(t, openSQLite) }
 
+func TestPostgres(t *testing.T) {
+	t.Parallel()
+	server := ledgertest.Postgres(t)
+	// Not in parallel to its own: the server must outlive what it serves.
+	t.Run("suite", func(t *testing.T) {
+		testLedger(t, func(t *testing.T) *ledger.Ledger { return open(t, server.Schema(t)) })
+	})
+	t.Run("schema", func(t *testing.T) { // of its own, twice
+		for range 2 {
+			testOne(t, open(t, server.URL()))
+		}
+	})
+}
+
 // testLedger is what every engine must do.
 func testLedger(t *testing.T, open func(*testing.T) *ledger.Ledger) {
 	tests := map[string]func(*testing.T, *ledger.Ledger){
-		"one execution": testOne, "list": testList,
+		"one execution": testOne, "list": testList, "any order": testAnyOrder, "redriven": testRedriven, "erased": testErased,
+		"projected": testProjected, "strange texts": testStrangeTexts, "waiting": testWaiting, "a stream made anew": testStreamMadeAnew,
+		"dead": testDead, "summary": testSummary,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -20,7 +20,7 @@ func (l *Ledger) search(ctx context.Context, f Filter, cursor string, from place
 	prefix := strings.ToLower(f.Prefix)
 	low, high := prefix, prefix+"\U0010FFFF"
 	var n int
-	err := l.db.QueryRowContext(ctx, l.rebind("SELECT count(*) FROM (SELECT 1 FROM term WHERE term >= ? AND term < ? LIMIT ?) AS some"),
+	err := l.db.QueryRowContext(ctx, l.rebind("SELECT count(*) FROM (SELECT 1 FROM term WHERE term >= ? AND term < ? LIMIT ?) AS names"),
 		low, high, rareTerms+1).Scan(&n)
 	if err != nil {
 		return Page{}, fmt.Errorf("search executions: %w", err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,8 +30,10 @@ type told struct {
 const (
 	typePrefix = "dev.sagefleet.execution."
 
-	maxText = 1 << 10  // bytes of an id, a source
-	maxData = 64 << 10 // bytes of what an event says
+	maxWord  = 128     // bytes of a code
+	maxText  = 1 << 10 // bytes of an id, a source
+	maxFiles = 20
+	maxData  = 64 << 10 // bytes of what an event says
 )
 
 // decode reads a message of the stream of events, which came in that mailbox. Anyone
@@ -57,6 +60,10 @@ func decode(data []byte, mailbox string, sequence uint64) (told, error) {
 		return foreign("an event whose id or source is missing or too long")
 	case e.Data.Generation > math.MaxInt32 || e.Data.From < 0 || e.Data.From >= max(e.Data.Generation, 1):
 		return foreign("an event of generation %d, from %d", e.Data.Generation, e.Data.From)
+	case len(e.Data.Attempt) > maxWord || len(e.Data.Code) > maxWord || len(e.Data.Executor) > maxWord: // indexes hold no long ones
+		return foreign("an event whose attempt, code or executor is longer than %d bytes", maxWord)
+	case stages[kind] && !slices.Contains(states, e.Data.State):
+		return foreign("an event of state %.80q", e.Data.State)
 	case sequence > math.MaxInt64>>2:
 		return foreign("an event at %d", sequence)
 	}
@@ -66,6 +73,9 @@ func decode(data []byte, mailbox string, sequence uint64) (told, error) {
 func toldOf(e execution.Event, kind string, sequence uint64) told {
 	t := told{Key: e.Data.Key, ID: strings.TrimPrefix(e.ID, e.Data.Key.String()+":"), Sequence: sequence, Kind: kind,
 		At: e.Time.UTC(), Source: e.Source, Data: e.Data}
+	if a := t.Data.Asked; a != nil && (len(a.Files) > maxFiles || slices.ContainsFunc(a.Files, func(name string) bool { return !execution.IsFilename(name) })) {
+		t.Data.Asked = nil
+	}
 	if t.Data.Usage != nil && !(t.Data.Usage.CostUSD >= 0 && t.Data.Usage.CostUSD < math.MaxInt32) {
 		t.Data.Usage = nil
 	}

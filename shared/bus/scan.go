@@ -1,4 +1,4 @@
-package history
+package bus
 
 import (
 	"context"
@@ -10,21 +10,22 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 )
 
-// scope is a part of a stream; the zero scope is all of it.
-type scope struct {
-	subject string
-	since   time.Time
+// Scope is a part of a stream; the zero Scope is all of it.
+type Scope struct {
+	Subject string
+	Since   time.Time
+	From    uint64 // the first sequence; it goes before Since
 }
 
-// scan calls see with each message of a stream, up to its end as of now. It takes
+// Scan calls see with each message of a stream, up to its end as of now. It takes
 // nothing from a work queue, and needs no right but to read.
-func scan(ctx context.Context, js jetstream.JetStream, stream string, only scope, see func(*jetstream.RawStreamMsg) error) error {
+func Scan(ctx context.Context, js jetstream.JetStream, stream string, only Scope, see func(*jetstream.RawStreamMsg) error) error {
 	s, err := js.Stream(ctx, stream)
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", stream, err)
 	}
 	at := s.CachedInfo().State
-	if at.Msgs == 0 {
+	if at.Msgs == 0 || only.From > at.LastSeq {
 		return nil
 	}
 	const (
@@ -36,11 +37,11 @@ func scan(ctx context.Context, js jetstream.JetStream, stream string, only scope
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		opts := []jetstreamext.GetBatchOpt{jetstreamext.GetBatchMaxBytes(maxBytes)}
-		if only.subject != "" {
-			opts = append(opts, jetstreamext.GetBatchSubject(only.subject))
+		if only.Subject != "" {
+			opts = append(opts, jetstreamext.GetBatchSubject(only.Subject))
 		}
-		if from == 0 && !only.since.IsZero() {
-			opts = append(opts, jetstreamext.GetBatchStartTime(only.since))
+		if from == 0 && !only.Since.IsZero() {
+			opts = append(opts, jetstreamext.GetBatchStartTime(only.Since))
 		} else {
 			opts = append(opts, jetstreamext.GetBatchSeq(max(from, at.FirstSeq, 1)))
 		}
@@ -64,7 +65,7 @@ func scan(ctx context.Context, js jetstream.JetStream, stream string, only scope
 		}
 		return last, nil
 	}
-	for from := uint64(0); from <= at.LastSeq; {
+	for from := only.From; from <= at.LastSeq; {
 		last, err := next(from)
 		if errors.Is(err, jetstreamext.ErrNoMessages) {
 			return nil

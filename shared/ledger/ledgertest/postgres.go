@@ -1,0 +1,147 @@
+// Package ledgertest starts a real PostgreSQL server for tests.
+package ledgertest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Server is a running PostgreSQL server of one test.
+type Server struct {
+	socket  string // the folder
+	schemas atomic.Int64
+}
+
+// URL is the server's database, as the ledger wants to be told of it.
+func (s *Server) URL() string {
+	return "postgres://sage@/postgres?" + url.Values{"host": {s.socket}}.Encode()
+}
+
+// Schema makes a schema and returns the URL of a ledger that has it for itself.
+func (s *Server) Schema(t testing.TB) string {
+	t.Helper()
+	name := fmt.Sprintf("test_%d", s.schemas.Add(1))
+	conn, err := pgx.Connect(t.Context(), s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	if _, err := conn.Exec(t.Context(), "CREATE SCHEMA "+name); err != nil {
+		t.Fatal(err)
+	}
+	return s.URL() + "&search_path=" + name
+}
+
+// Postgres starts a server on a socket in a folder of its own, and stops it with the
+// test. Where PostgreSQL isn't installed the test is skipped.
+func Postgres(t testing.TB) *Server {
+	t.Helper()
+	initdb, postgres := tool(t, "initdb"), tool(t, "postgres")
+	dir, err := os.MkdirTemp("", "ledger") // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	as := someone(t)
+	if as != nil {
+		if err := os.Chown(dir, as.uid, as.gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data := filepath.Join(dir, "data")
+	run := exec.Command(initdb, "--pgdata", data, "--username", "sage", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync")
+	run.Dir, run.SysProcAttr = dir, as.attributes()
+	if out, err := run.CombinedOutput(); err != nil {
+		t.Fatalf("initdb: %v\n%s", err, out)
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := exec.Command(postgres, "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200")
+	server.Dir, server.Stdout, server.Stderr = dir, log, log
+	server.SysProcAttr = as.attributes()
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{socket: dir}
+	t.Cleanup(func() {
+		_ = server.Process.Signal(os.Interrupt) // a fast shutdown
+		if err := server.Wait(); err != nil {
+			t.Errorf("postgres: %v", err)
+		}
+		_ = log.Close()
+	})
+	s.await(t, log.Name())
+	return s
+}
+
+// await waits until the server answers.
+func (s *Server) await(t testing.TB, log string) {
+	t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		conn, err := pgx.Connect(t.Context(), s.URL())
+		if err == nil {
+			_ = conn.Close(t.Context())
+			return
+		}
+		if time.Now().After(deadline) {
+			text, _ := os.ReadFile(log)
+			t.Fatalf("PostgreSQL doesn't answer: %v\n%s", err, text)
+		}
+	}
+}
+
+// tool finds a program of PostgreSQL, which Debian keeps out of the PATH.
+func tool(t testing.TB, name string) string {
+	t.Helper()
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	paths, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
+	if len(paths) == 0 {
+		t.Skipf("there is no %s: install PostgreSQL (Debian: apt-get install postgresql)", name)
+	}
+	slices.Sort(paths)
+	return paths[len(paths)-1]
+}
+
+// identity is a user of this machine.
+type identity struct{ uid, gid int }
+
+// someone is who runs PostgreSQL, which root may not; nil is whoever we are.
+func someone(t testing.TB) *identity {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err1 := strconv.Atoi(u.Uid)
+		gid, err2 := strconv.Atoi(u.Gid)
+		if err1 == nil && err2 == nil {
+			return &identity{uid, gid}
+		}
+	}
+	t.Skip("root can't run PostgreSQL, and there is neither a user postgres nor nobody")
+	return nil
+}

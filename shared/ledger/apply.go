@@ -47,11 +47,7 @@ func (l *Ledger) write(ctx context.Context, set tables, do func(writer) error) e
 func (l *Ledger) Record(ctx context.Context, events ...execution.Event) error {
 	news := make([]told, 0, len(events))
 	for _, e := range events {
-		data, err := json.Marshal(e)
-		if err != nil {
-			return fmt.Errorf("event %s: %w", e.ID, err)
-		}
-		t, err := decode(data, e.Data.Mailbox, 0)
+		t, err := untold(e)
 		if err != nil {
 			return err
 		}

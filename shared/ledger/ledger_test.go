@@ -52,10 +52,14 @@ func TestPostgres(t *testing.T) {
 
 // testLedger is what every engine must do.
 func testLedger(t *testing.T, open func(*testing.T) *ledger.Ledger) {
+	t.Run("rebuilt", func(t *testing.T) {
+		t.Parallel()
+		testRebuilt(t, open(t), func() *ledger.Ledger { return open(t) })
+	})
 	tests := map[string]func(*testing.T, *ledger.Ledger){
 		"one execution": testOne, "list": testList, "any order": testAnyOrder, "redriven": testRedriven, "erased": testErased,
 		"projected": testProjected, "strange texts": testStrangeTexts, "waiting": testWaiting, "a stream made anew": testStreamMadeAnew,
-		"dead": testDead, "summary": testSummary,
+		"a rebuild fails": testRebuildFails, "dead": testDead, "summary": testSummary,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"path"
 	"slices"
@@ -70,9 +71,25 @@ func decode(data []byte, mailbox string, sequence uint64) (told, error) {
 	return toldOf(e, kind, sequence), nil
 }
 
+// untold is e as if it had been told: under the same limits.
+func untold(e execution.Event) (told, error) {
+	data, err := json.Marshal(e)
+	if err != nil {
+		return told{}, fmt.Errorf("event %s: %w", e.ID, err)
+	}
+	t, err := decode(data, e.Data.Mailbox, 0)
+	if err != nil {
+		return told{}, fmt.Errorf("event %s: %w", e.ID, err)
+	}
+	return t, nil
+}
+
 func toldOf(e execution.Event, kind string, sequence uint64) told {
 	t := told{Key: e.Data.Key, ID: strings.TrimPrefix(e.ID, e.Data.Key.String()+":"), Sequence: sequence, Kind: kind,
 		At: e.Time.UTC(), Source: e.Source, Data: e.Data}
+	if kind == execution.EventErased { // one for all generations, and whoever tells of it
+		t.ID = kind
+	}
 	if a := t.Data.Asked; a != nil && (len(a.Files) > maxFiles || slices.ContainsFunc(a.Files, func(name string) bool { return !execution.IsFilename(name) })) {
 		t.Data.Asked = nil
 	}
@@ -136,7 +153,7 @@ func (t told) concerns() []told {
 			as(t.Data.From)
 		}
 	case execution.EventErased: // it is told of the last generation, and all of them were
-		const most = 1000
+		const most = 1000 // generations: nobody redrives so often
 		for g := max(1, t.Generation-most); g < t.Generation; g++ {
 			as(g)
 		}

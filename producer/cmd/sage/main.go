@@ -58,6 +58,7 @@ type commands struct {
 	Plan        planCommand        `cmd:"" help:"Say what policies and workers would have cost and missed."`
 	Config      configCommands     `cmd:"" help:"Look after the named configurations of mailboxes."`
 	Token       tokenCommands      `cmd:"" help:"Look after the tokens of the HTTP API and the console."`
+	Ledger      ledgerCommands     `cmd:"" help:"Look at the history, and build it again."`
 	Check       checkCommand       `cmd:"" help:"Check a configuration without running it."`
 	Admin       struct {
 		Provision  provisionCommand  `cmd:"" help:"Show, or apply, what the NATS server lacks."`

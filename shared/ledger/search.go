@@ -17,18 +17,36 @@ const (
 
 // search is [Ledger.List] by a prefix.
 func (l *Ledger) search(ctx context.Context, f Filter, cursor string, from place, limit int) (Page, error) {
-	prefix := strings.ToLower(f.Prefix)
-	low, high := prefix, prefix+"\U0010FFFF"
-	var n int
-	err := l.db.QueryRowContext(ctx, l.rebind("SELECT count(*) FROM (SELECT 1 FROM term WHERE term >= ? AND term < ? LIMIT ?) AS names"),
-		low, high, rareTerms+1).Scan(&n)
+	rare, err := l.isRare(ctx, f.Prefix)
+	if err != nil {
+		return Page{}, err
+	}
+	if !rare {
+		return l.lookThrough(ctx, f, strings.ToLower(f.Prefix), cursor, from, limit)
+	}
+	statement, args := f.rare(cursor != "", from)
+	found, err := l.query(ctx, statement, append(args, limit+1))
 	if err != nil {
 		return Page{}, fmt.Errorf("search executions: %w", err)
 	}
-	if n > rareTerms {
-		return l.lookThrough(ctx, f, prefix, cursor, from, limit)
+	return cut(found, limit), nil
+}
+
+// isRare reports whether few names begin with prefix.
+func (l *Ledger) isRare(ctx context.Context, prefix string) (bool, error) {
+	var n int
+	err := l.db.QueryRowContext(ctx, l.rebind("SELECT count(*) FROM (SELECT 1 FROM term WHERE term >= ? AND term < ? LIMIT ?) AS names"),
+		strings.ToLower(prefix), above(prefix), rareTerms+1).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("search executions: %w", err)
 	}
-	where, args := "term >= ? AND term < ?", []any{low, high}
+	return n <= rareTerms, nil
+}
+
+// rare is the statement that reads all names that begin with f's prefix. Its last
+// argument, how many executions are wanted, is missing.
+func (f Filter) rare(after bool, from place) (statement string, args []any) {
+	where, args := "term >= ? AND term < ?", []any{strings.ToLower(f.Prefix), above(f.Prefix)}
 	add := func(text string, values ...any) { where, args = where+" AND "+text, append(args, values...) }
 	if f.Mailboxes != nil {
 		add("mailbox IN ("+marks(len(f.Mailboxes))+")", anys(f.Mailboxes)...)
@@ -45,17 +63,16 @@ func (l *Ledger) search(ctx context.Context, f Filter, cursor string, from place
 	if !f.To.IsZero() {
 		add("accepted_us < ?", micros(f.To))
 	}
-	if cursor != "" {
+	if after {
 		add("(accepted_us, tie) < (?, ?)", from.accepted, from.tie)
 	}
 	// One execution may have several names that begin so.
 	places := "SELECT DISTINCT accepted_us, tie FROM term WHERE " + where
-	found, err := l.query(ctx, joined(places)+" ORDER BY accepted_us DESC, execution.tie DESC", append(args, limit+1))
-	if err != nil {
-		return Page{}, fmt.Errorf("search executions: %w", err)
-	}
-	return cut(found, limit), nil
+	return joined(places) + " ORDER BY execution.accepted_us DESC, execution.tie DESC", args
 }
+
+// above is behind all names that begin with prefix.
+func above(prefix string) string { return strings.ToLower(prefix) + "\U0010FFFF" }
 
 // lookThrough finds a frequent prefix among the newest executions.
 func (l *Ledger) lookThrough(ctx context.Context, f Filter, prefix, cursor string, from place, limit int) (Page, error) {

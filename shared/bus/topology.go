@@ -60,8 +60,9 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// LockTTL is how long a lock outlives its last renewal.
-func (c Config) LockTTL() time.Duration { return max(c.AckWait/2, time.Second) }
+// LockTTL is how long a lock outlives its last renewal. Those of what ended are left to
+// expire, so that there may be as many as end in that time.
+func (c Config) LockTTL() time.Duration { return min(max(c.AckWait/2, time.Second), 30*time.Second) }
 
 // Topology is everything that must exist on the server.
 type Topology struct {

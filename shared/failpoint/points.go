@@ -32,14 +32,14 @@ const (
 	FileLinked  Point = "create.linked"   // it has its name, and the directory isn't synced
 	Committed   Point = "commit.after"    // OUTCOME is created; may fail, as if the answer were lost
 	ReadBack    Point = "commit.read"     // what stands was read back after an uncertain answer
-	Unlocked    Point = "lock.released"   // the lock is released
+	Unlocked    Point = "lock.released"   // the lock of what did not end is released
 	EventSent   Point = "event.sent"      // the end is told, the server has not answered
 	Ended       Point = "record.ended"    // the record says how it ended
 	EventStored Point = "event.stored"    // the server has the event of the end
 	Burying     Point = "dead.before"     // OUTCOME is DEAD, there is no dead letter
 	Buried      Point = "dead.stored"     // the dead letter is stored
 	Acking      Point = "ack.before"      // all is done but the acknowledgement
-	Acked       Point = "ack.after"       // the message is gone
+	Acked       Point = "ack.after"       // the message is acknowledged, which the server may not have heard
 
 	RetryRecorded  Point = "retry.recorded"  // a failed attempt is charged
 	RetryTold      Point = "retry.told"      // its event is stored

@@ -10,7 +10,6 @@ package guard
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -123,9 +122,16 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 	if err != nil {
 		return execution.Outcome{}, busy(err)
 	}
-	release := sync.OnceFunc(func() { g.release(ctx, lease) })
-	defer release()
 	failpoint.Hit(failpoint.Locked)
+	o, err := g.attempt(ctx, a, lease)
+	if err != nil {
+		g.release(ctx, lease)
+	}
+	return o, err // with an outcome standing nobody asks for the lock any more, and it expires
+}
+
+// attempt carries out a under lease.
+func (g *Guard) attempt(ctx context.Context, a execution.Attempt, lease *lock.Lease) (execution.Outcome, error) {
 	a.Token = lease.Token
 	r, revision, err := g.begin(ctx, &a)
 	if ended, ok := errors.AsType[*endedError](err); ok {
@@ -155,10 +161,6 @@ func (g *Guard) Execute(ctx context.Context, a execution.Attempt) (execution.Out
 	if err := started(ctx); err != nil {
 		return execution.Outcome{}, busy(err)
 	}
-	// With an outcome standing the lock protects nothing any more.
-	var releasing sync.WaitGroup
-	releasing.Go(release)
-	defer releasing.Wait()
 	return g.settle(ctx, a, r, revision, o)
 }
 

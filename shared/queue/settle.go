@@ -107,10 +107,17 @@ func (c *Consumer) settle(ctx context.Context, m message, o execution.Outcome, e
 	}
 }
 
-// ack lets go of m, now that something durable has taken its place.
+// ack lets go of m, now that something durable has taken its place. Nobody waits for
+// the server to have heard it: a message whose acknowledgement got lost is delivered
+// again, and answered from what took its place.
 func (m message) ack(ctx context.Context) error {
 	failpoint.Hit(failpoint.Acking)
-	err := m.DoubleAck(ctx)
+	var err error
+	if found, ok := m.Msg.(stray); ok {
+		err = found.remove(ctx)
+	} else {
+		err = m.Ack()
+	}
 	failpoint.Hit(failpoint.Acked)
 	return err
 }

@@ -163,8 +163,8 @@ func (s *Sweeper) busy(ctx context.Context, m stray) (bool, error) {
 	return s.held(ctx, work.request.Key())
 }
 
-// stray is a stored message as if it had been delivered. To acknowledge it is to
-// delete it.
+// stray is a stored message as if it had been delivered. Instead of being
+// acknowledged it is removed.
 type stray struct {
 	stored
 	stream jetstream.Stream
@@ -175,7 +175,7 @@ func (m stray) Metadata() (*jetstream.MsgMetadata, error) {
 		Sequence: jetstream.SequencePair{Stream: m.raw.Sequence}}, nil
 }
 
-func (m stray) DoubleAck(ctx context.Context) error {
+func (m stray) remove(ctx context.Context) error {
 	err := m.stream.DeleteMsg(ctx, m.raw.Sequence)
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
 		if _, gone := m.stream.GetMsg(ctx, m.raw.Sequence); errors.Is(gone, jetstream.ErrMsgNotFound) {

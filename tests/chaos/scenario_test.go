@@ -79,7 +79,7 @@ var scenarios = map[failpoint.Point][]scenario{
 	failpoint.FileLinked:     {inFiles},
 	failpoint.Committed:      {ordinary, inLambda},
 	failpoint.ReadBack:       {unsure},
-	failpoint.Unlocked:       {ordinary},
+	failpoint.Unlocked:       {retried},
 	failpoint.EventSent:      {ordinary, dead},
 	failpoint.Ended:          {ordinary},
 	failpoint.EventStored:    {ordinary, dead},

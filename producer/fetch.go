@@ -38,11 +38,11 @@ type Fetched struct {
 	Source  string `json:"source,omitempty"`
 }
 
-// item is a file to fetch.
-type item struct {
-	name string // in the folder
-	file execution.File
-	open func() (io.ReadCloser, error) // nil when it lies elsewhere
+// Item is one file of an execution that has ended.
+type Item struct {
+	Name string // among all of them
+	File execution.File
+	Open func() (io.ReadCloser, error) // nil when it lies in another store
 }
 
 // Fetch writes the files of o into dir as the original left them, in one flat
@@ -50,10 +50,7 @@ type item struct {
 // their own names. Each is written whole and verified, or not at all. Unless
 // overwrite is set nothing is written when one of them is there already.
 func Fetch(ctx context.Context, objects storage.Store, o execution.Outcome, dir *os.Root, overwrite bool) ([]Fetched, error) {
-	if o.Erased != nil {
-		return nil, fault.New(CodeErased, "%s erased the data of execution %s on %s", o.Erased.By, o.ID, o.Erased.At.Format(time.DateOnly)).Permanent()
-	}
-	items, err := layout(ctx, objects, o)
+	items, err := Items(ctx, objects, o)
 	if err != nil {
 		return nil, err
 	}
@@ -64,23 +61,28 @@ func Fetch(ctx context.Context, objects storage.Store, o execution.Outcome, dir 
 	}
 	var done []Fetched
 	for _, it := range items {
-		if it.open != nil {
+		if it.Open != nil {
 			if err := it.write(dir); err != nil {
-				return done, fmt.Errorf("fetch %q: %w", it.name, err)
+				return done, fmt.Errorf("fetch %q: %w", it.Name, err)
 			}
 		}
-		done = append(done, Fetched{Name: it.name, Size: it.file.Size, SHA256: it.file.SHA256, Written: it.open != nil, Source: it.file.Source})
+		done = append(done, Fetched{Name: it.Name, Size: it.File.Size, SHA256: it.File.SHA256, Written: it.Open != nil, Source: it.File.Source})
 	}
 	return done, nil
 }
 
-// layout decides what each file is called.
-func layout(ctx context.Context, objects storage.Store, o execution.Outcome) ([]item, error) {
-	var items []item
+// Items are the files of o and what each is called: results have their own names, the
+// first input is data.<ext>. What is opened must be compared with its File: it is
+// what was committed only if the SHA-256 says so.
+func Items(ctx context.Context, objects storage.Store, o execution.Outcome) ([]Item, error) {
+	if o.Erased != nil {
+		return nil, fault.New(CodeErased, "%s erased the data of execution %s on %s", o.Erased.By, o.ID, o.Erased.At.Format(time.DateOnly)).Permanent()
+	}
+	var items []Item
 	taken := map[string]bool{}
 	outcomes := outcome.New(objects)
 	for _, f := range o.Files {
-		items = append(items, item{freeName(taken, f.Name), f, func() (io.ReadCloser, error) { return outcomes.Open(ctx, o, f.Name) }})
+		items = append(items, Item{freeName(taken, f.Name), f, func() (io.ReadCloser, error) { return outcomes.Open(ctx, o, f.Name) }})
 	}
 	own := storage.Join(objects.URL(), "")
 	for i, f := range o.Inputs {
@@ -88,15 +90,15 @@ func layout(ctx context.Context, objects storage.Store, o execution.Outcome) ([]
 		if i == 0 {
 			name = "data" + path.Ext(f.Name)
 		}
-		it := item{name: freeName(taken, name), file: f}
+		it := Item{Name: freeName(taken, name), File: f}
 		if key, ok := strings.CutPrefix(f.Source, own); ok {
-			it.open = func() (io.ReadCloser, error) { return objects.Get(ctx, key) }
+			it.Open = func() (io.ReadCloser, error) { return objects.Get(ctx, key) }
 		}
 		items = append(items, it)
 	}
 	for _, it := range items {
-		if !execution.IsFilename(it.name) {
-			return nil, fault.New(CodeFileName, "the outcome names a file %.80q", it.name).
+		if !execution.IsFilename(it.Name) {
+			return nil, fault.New(CodeFileName, "the outcome names a file %.80q", it.Name).
 				Expecting("a plain file name").Permanent()
 		}
 	}
@@ -114,16 +116,16 @@ func freeName(taken map[string]bool, name string) string {
 	return free
 }
 
-func refuseExisting(dir *os.Root, items []item) error {
+func refuseExisting(dir *os.Root, items []Item) error {
 	for _, it := range items {
-		_, err := dir.Lstat(it.name)
+		_, err := dir.Lstat(it.Name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		return fault.New(CodeFileExists, "%s has a file %s already", dir.Name(), it.name).
+		return fault.New(CodeFileExists, "%s has a file %s already", dir.Name(), it.Name).
 			Expecting("a folder without the files of an execution").Advise("choose another folder, or overwrite with --force").Permanent()
 	}
 	return nil
@@ -131,8 +133,8 @@ func refuseExisting(dir *os.Root, items []item) error {
 
 // write stores the file under another name first, so that a broken one never
 // bears its own.
-func (it item) write(dir *os.Root) (err error) {
-	body, err := it.open()
+func (it Item) write(dir *os.Root) (err error) {
+	body, err := it.Open()
 	if err != nil {
 		return err
 	}
@@ -149,14 +151,14 @@ func (it item) write(dir *os.Root) (err error) {
 	}()
 	h := sha256.New()
 	// One byte more than there should be tells a longer file without reading it all.
-	n, err := io.Copy(io.MultiWriter(out, h), io.LimitReader(body, it.file.Size+1))
+	n, err := io.Copy(io.MultiWriter(out, h), io.LimitReader(body, it.File.Size+1))
 	if err := errors.Join(err, out.Close()); err != nil {
 		return err
 	}
-	if got := hex.EncodeToString(h.Sum(nil)); n != it.file.Size || got != it.file.SHA256 {
+	if got := hex.EncodeToString(h.Sum(nil)); n != it.File.Size || got != it.File.SHA256 {
 		return fault.New(CodeFileDigest, "%d bytes are stored with the SHA-256 %s", n, got).
-			Expecting("%d bytes with %s, as the outcome says", it.file.Size, it.file.SHA256).
+			Expecting("%d bytes with %s, as the outcome says", it.File.Size, it.File.SHA256).
 			Advise("the stored file was changed or damaged; restore it from a backup").Permanent()
 	}
-	return dir.Rename(temp, it.name)
+	return dir.Rename(temp, it.Name)
 }

@@ -38,7 +38,7 @@ type Origin struct {
 // permanent faults.
 func Decode(data []byte, at Origin) (Request, error) {
 	var r Request
-	if err := unmarshalRequest(data, &r); err != nil {
+	if err := UnmarshalStrict(data, &r); err != nil {
 		return Request{}, err
 	}
 	if r.Mailbox != "" && r.Mailbox != at.Mailbox {
@@ -64,7 +64,10 @@ func DeriveID(at Origin) string {
 	return fmt.Sprintf("%s-%d-%x", strings.ToLower(at.Stream), at.Sequence, at.Time.UnixMilli())
 }
 
-func unmarshalRequest(data []byte, v any) error {
+// UnmarshalStrict reads JSON that somebody sent: unknown names, names given twice,
+// deep nesting and trailing data are refused, all of which encoding/json lets pass.
+// All its errors are permanent faults.
+func UnmarshalStrict(data []byte, v any) error {
 	if err := unmarshalStrict(data, v); err != nil {
 		return fault.New(CodeRequestJSON, "%w", err).
 			Expecting("one JSON object as the request schema describes").Permanent()

@@ -59,6 +59,7 @@ const (
 	EventRepaired = "repaired" // the reconciler completed or requeued what a crash left
 	EventStranded = "stranded" // its message is gone, and nobody kept the request
 	EventErased   = "erased"   // the customer's data was removed
+	EventViewed   = "viewed"   // somebody saw an input or a result; changes nothing
 )
 
 // NewEvent completes data to an event. The id is made of what happened, so that

@@ -39,7 +39,7 @@ type Reply struct {
 // belongs to the mailbox given.
 func DecodeInvocation(data []byte, mailbox string) (Invocation, error) {
 	var inv Invocation
-	if err := unmarshalRequest(data, &inv); err != nil {
+	if err := UnmarshalStrict(data, &inv); err != nil {
 		return Invocation{}, err
 	}
 	if inv.Mailbox == "" {

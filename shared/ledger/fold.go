@@ -59,6 +59,9 @@ var stages = map[string]bool{
 // follow takes over what t says, which comes after what e knows.
 func (e *Execution) follow(t told) {
 	d := t.Data
+	if t.Kind == execution.EventViewed {
+		return
+	}
 	if d.State != "" {
 		e.State = d.State
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/intake"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
@@ -68,7 +69,7 @@ type Executor struct {
 // New returns an Executor named name on host that keeps everything in objects.
 func New(objects storage.Store, p Processor, name, host string, cfg Config) *Executor {
 	if len(cfg.InputPrefixes) == 0 {
-		cfg.InputPrefixes = []string{storage.Join(objects.URL(), "inputs/{mailbox}/")}
+		cfg.InputPrefixes = intake.OwnPlaces(objects)
 	}
 	return &Executor{objects: objects, outcomes: outcome.New(objects), processor: p, name: name, host: host, cfg: cfg,
 		others: map[string]storage.Store{}}

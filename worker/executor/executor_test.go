@@ -8,6 +8,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/intake"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/storage"
 	"github.com/sagefleet/sagefleet/worker/executor"
@@ -86,13 +87,13 @@ func TestExecuteAnswersBadInput(t *testing.T) {
 		code  fault.Code
 		retry bool
 	}{
-		"host file":        {execution.Input{URI: "file:///etc/passwd"}, executor.CodeForbidden, false},
-		"other mailbox":    {execution.Input{URI: storage.Join(s.objects.URL(), "inputs/compras/b.csv")}, executor.CodeForbidden, false},
+		"host file":        {execution.Input{URI: "file:///etc/passwd"}, intake.CodeForbidden, false},
+		"other mailbox":    {execution.Input{URI: storage.Join(s.objects.URL(), "inputs/compras/b.csv")}, intake.CodeForbidden, false},
 		"out by dots":      {execution.Input{URI: storage.Join(s.objects.URL(), "inputs/ventas/../compras/b.csv")}, storage.CodeKeyInvalid, false},
-		"encoded dots":     {execution.Input{URI: storage.Join(s.objects.URL(), "inputs/ventas/%2e%2e/compras/b.csv")}, executor.CodeMissing, true},
-		"another scheme":   {execution.Input{URI: "http://169.254.169.254/latest/meta-data"}, executor.CodeForbidden, false},
-		"missing":          {execution.Input{URI: storage.Join(s.objects.URL(), "inputs/ventas/no.csv")}, executor.CodeMissing, true},
-		"missing source":   {execution.Input{SourceExecutionID: "never"}, executor.CodeMissing, true},
+		"encoded dots":     {execution.Input{URI: storage.Join(s.objects.URL(), "inputs/ventas/%2e%2e/compras/b.csv")}, intake.CodeMissing, true},
+		"another scheme":   {execution.Input{URI: "http://169.254.169.254/latest/meta-data"}, intake.CodeForbidden, false},
+		"missing":          {execution.Input{URI: storage.Join(s.objects.URL(), "inputs/ventas/no.csv")}, intake.CodeMissing, true},
+		"missing source":   {execution.Input{SourceExecutionID: "never"}, intake.CodeMissing, true},
 		"another size":     {execution.Input{URI: good, Size: &size}, executor.CodeDigest, false},
 		"another content":  {execution.Input{URI: good, SHA256: sum}, executor.CodeDigest, false},
 		"too large a file": {execution.Input{URI: s.put(t, "inputs/ventas/big.csv", strings.Repeat("x", 2<<20))}, executor.CodeTooLarge, false},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/intake"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/storage"
 	"github.com/sagefleet/sagefleet/worker/processor"
@@ -20,10 +21,8 @@ import (
 
 // Codes of inputs that can't be used.
 const (
-	CodeForbidden fault.Code = "INPUT_FORBIDDEN" // outside what the mailbox may read
-	CodeMissing   fault.Code = "INPUT_MISSING"
-	CodeDigest    fault.Code = "INPUT_DIGEST" // not the bytes that were announced
-	CodeTooLarge  fault.Code = "INPUT_TOO_LARGE"
+	CodeDigest   fault.Code = "INPUT_DIGEST" // not the bytes that were announced
+	CodeTooLarge fault.Code = "INPUT_TOO_LARGE"
 )
 
 // maxConfigBytes bounds a configuration that is fetched by reference.
@@ -83,7 +82,7 @@ func missing(name, source string, err error) error {
 		return err
 	}
 	if errors.Is(err, storage.ErrNotFound) {
-		return fault.New(CodeMissing, "%s is not at %s", name, source).
+		return fault.New(intake.CodeMissing, "%s is not at %s", name, source).
 			Expecting("the file to be there before the request is published").Advise("put it there, then `sage redrive` the execution")
 	}
 	return fmt.Errorf("fetch %q: %w", name, err)
@@ -126,33 +125,20 @@ func (e *Executor) openSource(ctx context.Context, mailbox, id, name string) (bo
 	return body, "", err
 }
 
-// open opens a URI that lies under one of the mailbox's prefixes. A URI is taken
-// literally, not percent-decoded; what follows the prefix is a storage key, which
-// the store itself keeps inside its root.
+// open opens a URI that lies in one of the mailbox's places.
 func (e *Executor) open(ctx context.Context, mailbox, uri string) (io.ReadCloser, error) {
-	for _, pattern := range e.cfg.InputPrefixes {
-		location, query, _ := strings.Cut(strings.ReplaceAll(pattern, "{mailbox}", mailbox), "?")
-		location = strings.TrimSuffix(location, "/") + "/"
-		key, ok := strings.CutPrefix(uri, location)
-		if !ok {
-			continue
-		}
-		own := storage.Join(e.objects.URL(), "")
-		if under, ok := strings.CutPrefix(location, own); ok {
-			return e.objects.Get(ctx, under+key)
-		}
-		if query != "" {
-			location += "?" + query
-		}
-		other, err := e.foreign(ctx, location)
-		if err != nil {
-			return nil, err
-		}
-		return other.Get(ctx, key)
+	place, err := intake.Places(e.cfg.InputPrefixes).Find(e.objects.URL(), mailbox, uri)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fault.New(CodeForbidden, "mailbox %s may not read %s", mailbox, uri).
-		Expecting("a URI under %s", strings.ReplaceAll(strings.Join(e.cfg.InputPrefixes, " or "), "{mailbox}", mailbox)).
-		Advise("put the file there, or allow its place with INPUT_PREFIXES").Permanent()
+	if place.Store == "" {
+		return e.objects.Get(ctx, place.Key)
+	}
+	other, err := e.foreign(ctx, place.Store)
+	if err != nil {
+		return nil, err
+	}
+	return other.Get(ctx, place.Key)
 }
 
 // foreign returns the store at a location other than our own, opened once.

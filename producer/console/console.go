@@ -17,6 +17,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/ledger"
 	"github.com/sagefleet/sagefleet/shared/storage"
 )
 
@@ -28,6 +29,8 @@ type Parts struct {
 	Fleet    bus.Config
 	StateTTL time.Duration // for how long records of what is cancelled or redriven are kept
 
+	// Ledger is the history; nil where none is kept.
+	Ledger *ledger.Ledger
 	// Budget says what the Lambda may cost and did; nil where there is no Lambda.
 	Budget func(context.Context) (Budget, error)
 }
@@ -73,6 +76,15 @@ type page struct {
 func (c *Console) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", c.show(page{"fleet", c.viewFleet}))
+	mux.Handle("GET /executions", c.show(page{"executions", c.viewExecutions}))
+	mux.Handle("GET /executions/{mailbox}/{id}", c.show(page{"execution", c.viewExecution}))
+	mux.HandleFunc("GET /executions/{mailbox}/{id}/report", c.serveReport)
+	mux.HandleFunc("GET /executions/{mailbox}/{id}/files/{name}", c.serveFile)
+	mux.HandleFunc("POST /executions/{mailbox}/{id}/redrive", c.redrive)
+	mux.HandleFunc("POST /executions/{mailbox}/{id}/cancel", c.cancel)
+	mux.Handle("GET /dead", c.show(page{"dead", c.viewDead}))
+	mux.HandleFunc("GET /dead/export", c.exportDead)
+	mux.HandleFunc("POST /dead/redrive", c.redriveGroup)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { c.fail(w, newVisit(r), errNoPage) })
 	known := access.Handler(c.parts.Access, mux, c.refuse)
 	open := http.NewServeMux()

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	liveEvery = time.Second
+	liveEvery   = time.Second
+	liveSettled = 10 * time.Second // of what doesn't change by itself
 	// Browsers connect again by themselves. Then it is asked anew who they are.
 	liveLife    = time.Minute
 	livePing    = 15 * time.Second
@@ -67,6 +68,9 @@ func (c *Console) follow(w http.ResponseWriter, v *visit, p page) {
 				return
 			}
 			sent = v.now
+		}
+		if s, ok := body.(interface{ Settled() bool }); ok && s.Settled() {
+			next.Reset(liveSettled)
 		}
 		select {
 		case <-next.C:

@@ -33,7 +33,7 @@ func (c *Console) askToken(w http.ResponseWriter, r *http.Request) {
 
 func (c *Console) signIn(sessions Sessions) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		next := here(r.PostFormValue("next"))
 		if _, err := sessions.SignIn(w, r, r.PostFormValue("token")); err != nil {
 			e := fault.Describe(err)

@@ -9,8 +9,11 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/producer/access"
+	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/ledger"
 )
 
 //go:embed pages/*.html
@@ -60,7 +63,7 @@ type link struct {
 }
 
 // navigation is where pages are found, in the order in which they are shown.
-var navigation = []link{{Name: "fleet", URL: "/"}}
+var navigation = []link{{Name: "fleet", URL: "/"}, {Name: "executions", URL: "/executions"}, {Name: "dead", URL: "/dead"}}
 
 func (c *Console) frame(v *visit, name string, body any) frame {
 	f := frame{visit: v, Name: name, Body: body, Theme: v.theme, Lang: v.words.Code, Back: v.URL.RequestURI()}
@@ -72,7 +75,7 @@ func (c *Console) frame(v *visit, name string, body any) frame {
 	_, f.CanSignOut = c.parts.Access.(Sessions)
 	f.Dead = c.watch.now().Backlog.Dead
 	for _, l := range navigation {
-		l.Current = l.Name == name
+		l.Current = l.Name == name || l.Name == "executions" && name == "execution"
 		f.Nav = append(f.Nav, l)
 	}
 	return f
@@ -107,8 +110,12 @@ func (c *Console) fail(w http.ResponseWriter, v *visit, err error) {
 // statusOf is the HTTP status of a failure.
 func statusOf(e *fault.Error) int {
 	switch e.Code {
-	case errNoPage.Code:
+	case errNoPage.Code, errNoFile.Code, producer.CodeUnknown, producer.CodeNotPublished:
 		return http.StatusNotFound
+	case execution.CodeID, execution.CodeMailbox, ledger.CodeCursor:
+		return http.StatusBadRequest
+	case producer.CodeNotDead, producer.CodeRequestGone:
+		return http.StatusConflict
 	case access.CodeMissing, access.CodeInvalid:
 		return http.StatusUnauthorized
 	case access.CodeDenied:

@@ -18,6 +18,9 @@ type visit struct {
 	who   access.Identity
 }
 
+// maxForm is how many bytes a form without files may have.
+const maxForm = 16 << 10
+
 const (
 	cookieLanguage = "sage_language"
 	cookieTheme    = "sage_theme"
@@ -37,9 +40,22 @@ func newVisit(r *http.Request) *visit {
 	return v
 }
 
+// mailboxes are those that the visitor asks for and may see; nil is all there are.
+func (v *visit) mailboxes(asked string) []string {
+	switch {
+	case asked != "" && v.who.May(access.Viewer, asked):
+		return []string{asked}
+	case asked != "":
+		return []string{}
+	case v.who.Everywhere():
+		return nil
+	}
+	return v.who.Mailboxes
+}
+
 // setPreferences keeps how a visitor likes pages, in cookies.
 func setPreferences(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	for field, cookie := range map[string]string{"language": cookieLanguage, "theme": cookieTheme} {
 		value := r.PostFormValue(field)
 		age := 365 * 24 * 60 * 60

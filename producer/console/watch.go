@@ -40,6 +40,9 @@ func newWatch() *watch { return &watch{} }
 // run takes a sample each second, until ctx ends.
 func (w *watch) run(ctx context.Context, js jetstream.JetStream) error {
 	kv, err := js.KeyValue(ctx, bus.BucketFleet)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("open bucket %s: %w", bus.BucketFleet, err)
 	}

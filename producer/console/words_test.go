@@ -41,7 +41,7 @@ var (
 	letters   = regexp.MustCompile(`\p{L}{2,}`)
 	literal   = regexp.MustCompile(`\b[tn] "([a-z][a-zA-Z0-9_.-]*)"`)
 	inCode    = regexp.MustCompile(`\.([TN])\("([a-z][a-zA-Z0-9_.-]*)"`)
-	prefixed  = regexp.MustCompile(`(?:\(print |\.[TN]\()"([a-z][a-zA-Z0-9_.-]*\.)"`)
+	prefixed  = regexp.MustCompile(`(?:\(print |\.[TN]\(|\.has\()"([a-z][a-zA-Z0-9_.-]*\.)"`)
 	namesOnly = []string{"SAGE Fleet", "sage_"} // are the same in every language
 )
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/queue"
 )
@@ -158,25 +159,6 @@ func (c deadListCommand) group(a *app, letters iter.Seq2[queue.Letter, error]) e
 	return nil
 }
 
-// wholeLetter is a letter with its message, in one line of JSON.
-type wholeLetter struct {
-	queue.Letter
-	Headers nats.Header `json:"headers"`
-	// The message's payload: as it is when it is JSON, in base64 when it isn't.
-	Request json.RawMessage `json:"request,omitempty"`
-	Bytes   []byte          `json:"bytes,omitempty"`
-}
-
-func whole(l queue.Letter) wholeLetter {
-	w := wholeLetter{Letter: l, Headers: l.Header}
-	if json.Valid(l.Data) {
-		w.Request = l.Data
-	} else {
-		w.Bytes = l.Data
-	}
-	return w
-}
-
 type deadShowCommand struct {
 	Name       string `arg:"" help:"Execution id, or @stream-sequence of a refused message, as the list shows it."`
 	Mailbox    string `env:"SAGE_MAILBOX" default:"general" help:"Mailbox (casilla) it was submitted to."`
@@ -203,7 +185,7 @@ func (c deadShowCommand) Run(ctx context.Context, a *app) error {
 	case c.Raw:
 		_, err = a.stdout.Write(l.Data)
 	case c.JSON:
-		err = printJSON(a.stdout, whole(l))
+		err = printJSON(a.stdout, producer.Whole(l))
 	default:
 		err = c.print(a, l)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/queue"
 )
@@ -58,7 +59,7 @@ func TestDead(t *testing.T) {
 	if r := dead(exitOK, "show", refused, "--raw"); r.stdout != "hola\x1b[31m" {
 		t.Errorf("--raw printed %q", r.stdout)
 	}
-	var l wholeLetter
+	var l producer.WholeLetter
 	if r := dead(exitOK, "show", "e1", "--json"); json.Unmarshal([]byte(r.stdout), &l) != nil || l.Generation != 2 || l.Code != "CSV_QUOTE" || l.Request == nil {
 		t.Errorf("--json printed %q", r.stdout)
 	}
@@ -90,7 +91,7 @@ func TestDeadExport(t *testing.T) {
 	}
 	files := folder(t, dir)
 	lines := strings.Split(strings.TrimSpace(files["letters.jsonl"]), "\n")
-	var l wholeLetter
+	var l producer.WholeLetter
 	if err := json.Unmarshal([]byte(lines[0]), &l); err != nil || l.Name != "e1" || l.Request != nil || len(lines) != 2 || len(files) != 3 {
 		t.Errorf("%d files, letters.jsonl holds %q (%v)", len(files), files["letters.jsonl"], err)
 	}

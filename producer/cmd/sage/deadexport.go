@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/queue"
@@ -72,7 +73,7 @@ func (c deadExportCommand) Run(ctx context.Context, a *app) error {
 			if err != nil {
 				return err
 			}
-			if err := printJSON(a.stdout, whole(l)); err != nil {
+			if err := printJSON(a.stdout, producer.Whole(l)); err != nil {
 				return err
 			}
 		}
@@ -108,7 +109,7 @@ func (c deadExportCommand) Run(ctx context.Context, a *app) error {
 }
 
 func writeLetter(dir *os.Root, index *os.File, l queue.Letter) error {
-	w := wholeLetter{Letter: l, Headers: l.Header}
+	w := producer.WholeLetter{Letter: l, Headers: l.Header}
 	name := execution.Key{Mailbox: l.Mailbox, ID: l.Name, Generation: l.Generation}.Path()
 	if !execution.IsFilename(name) { // not the fleet's own subject
 		return fault.New(codeFile, "a dead letter is called %.80q", name).Expecting("a plain file name").

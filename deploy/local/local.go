@@ -47,7 +47,9 @@ type Platform struct {
 	Objects storage.Store
 	Fleet   bus.Config
 	Lambda  *lambdalocal.Service // nil without a bridge
-	Monitor *telemetry.Monitor   // of everything in this process together
+
+	dir     string
+	Monitor *telemetry.Monitor // of everything in this process together
 }
 
 // Run starts the platform, calls body, and stops everything when body returns.
@@ -87,7 +89,7 @@ func Run(ctx context.Context, cfg Config, body func(context.Context, *Platform) 
 	}
 	monitor := telemetry.New("local", telemetry.Config{Mailboxes: 50})
 	monitor.CheckConnection(nc)
-	p := &Platform{JS: js, Objects: monitor.Store(objects), Fleet: fleet, Monitor: monitor}
+	p := &Platform{JS: js, Objects: monitor.Store(objects), Fleet: fleet, Monitor: monitor, dir: cfg.Dir}
 	return p.run(ctx, cfg, body)
 }
 

@@ -48,8 +48,9 @@ func (c *Console) viewExecutions(v *visit) (any, error) {
 	q := v.URL.Query()
 	a := asked{Prefix: q.Get("q"), Mailbox: q.Get("mailbox"), State: q.Get("state"), Executor: q.Get("executor"), From: q.Get("from"), To: q.Get("to")}
 	e := executionsView{Without: c.parts.Ledger == nil, Asked: a, Filtered: a != asked{}}
-	for _, s := range []string{"", "ACCEPTED", "RUNNING", "RETRY_WAIT", "SUCCEEDED", "DEAD", "CANCELLED"} {
-		e.States = append(e.States, choice{s, v.words.T("state." + s), s == a.State})
+	for _, s := range []execution.State{"", execution.Accepted, execution.Running, execution.RetryWait,
+		execution.Succeeded.Terminal(), execution.Dead.Terminal(), execution.Cancelled.Terminal()} {
+		e.States = append(e.States, choice{string(s), v.words.T("state." + string(s)), string(s) == a.State})
 	}
 	for _, x := range []string{"", execution.OnWorker, execution.OnLambda, execution.ByOperator} {
 		e.Executors = append(e.Executors, choice{x, v.words.T("executor." + x), x == a.Executor})

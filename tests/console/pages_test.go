@@ -14,7 +14,7 @@ var contrast string
 
 // pages are all there are, by the name of their pictures.
 func pages() map[string]string {
-	return map[string]string{"fleet": "/"}
+	return map[string]string{"fleet": "/", "executions": "/executions", "dead": "/dead", "nowhere": "/nowhere"}
 }
 
 // TestPagesCanBeRead looks at every page in both schemes and on a phone: all text stands
@@ -25,6 +25,7 @@ func TestPagesCanBeRead(t *testing.T) {
 		for _, l := range looks {
 			t.Run(name+"/"+l.name, func(t *testing.T) {
 				b := open(t, l)
+				b.expect("404")
 				b.visit(path)
 				time.Sleep(300 * time.Millisecond) // the live part comes, and fonts
 				b.shoot(fmt.Sprintf("%s-%s", name, l.name))

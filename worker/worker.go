@@ -70,7 +70,7 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	work := executor.New(objects, NewProcessor(cfg.Engine, cfg.Executor.Scratch, cache.New(objects, cfg.Cache)), execution.OnWorker, host, cfg.Executor)
 	who := guard.Identity{Executor: execution.OnWorker, Host: host}
 	p := newPulse(host)
-	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), p.timed(work), who, cfg.Guard)
+	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), p.timed(traced(work)), who, cfg.Guard)
 	if err != nil {
 		return nil, fmt.Errorf("open worker: %w", err)
 	}

@@ -75,6 +75,7 @@ func (b *Books) Begin(ctx context.Context, a execution.Attempt, expiry time.Time
 	failpoint.Hit(failpoint.Reserved)
 	e := b.form
 	e.Key, e.Token, e.Number, e.Class, e.State = k, a.Token, a.Number, a.Request.Class, delegation.Invoked
+	e.Trace = a.Request.Trace
 	e.Reservation, e.Invoked, e.Updated, e.Expiry = reservation, now.UTC(), now.UTC(), expiry.UTC()
 	revision, err := b.enter(work, e)
 	if late := machine.Since(now); err == nil && late > patience {

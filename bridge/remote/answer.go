@@ -36,6 +36,7 @@ type answer struct {
 	requestID string           // empty when there was no answer
 	running   bool             // the work may still be going on
 	accepted  bool             // Lambda has taken an event, and will say no more of it
+	steps     []execution.Step // of the run, when its trace is recorded
 	err       error            // what to return when no outcome stands
 }
 
@@ -59,7 +60,7 @@ func (e *Executor) classify(out *lambda.InvokeOutput, err error, kind types.Invo
 	if out.FunctionError != nil {
 		a.err = functionError(out.Payload)
 	} else {
-		a.err = e.classifyReply(out.Payload)
+		a.steps, a.err = e.classifyReply(out.Payload)
 	}
 	return a
 }
@@ -139,13 +140,18 @@ func functionError(payload []byte) error {
 		Advise("look into the function's log")
 }
 
-// classifyReply says what a reply means when no outcome stands.
-func (e *Executor) classifyReply(payload []byte) error {
+// classifyReply says what a reply means when no outcome stands, and what the run did.
+func (e *Executor) classifyReply(payload []byte) ([]execution.Step, error) {
 	var reply execution.Reply
 	if err := json.Unmarshal(payload, &reply); err != nil {
-		return fault.New(CodeFailed, "the function answered %.200q: %w", payload, err).
+		return nil, fault.New(CodeFailed, "the function answered %.200q: %w", payload, err).
 			Expecting("statusCode and body").Advise("check that it is SAGE Fleet's function")
 	}
+	return reply.Steps, e.meaning(reply)
+}
+
+// meaning is what a reply means when no outcome stands.
+func (e *Executor) meaning(reply execution.Reply) error {
 	switch reply.StatusCode {
 	case http.StatusOK:
 		return fault.New(CodeNoOutcome, "the function answered 200 %.200q, but no outcome stands", reply.Body).

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/sagefleet/sagefleet/bridge/governor"
 	"github.com/sagefleet/sagefleet/shared/delegation"
@@ -26,6 +27,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/machine"
 	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/trace"
 )
 
 // Invoker is the part of a Lambda client that is needed. It must send an
@@ -68,7 +70,7 @@ func (e *Executor) Governor() *governor.Governor { return e.governor }
 // *execution.BusyError when the function did not run, a permanent fault when it
 // refused, and otherwise a fault that a retry may mend. A failure that was
 // billed is a *execution.BilledError around any of them.
-func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
+func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (o execution.Outcome, err error) {
 	permit, err := e.governor.Begin(ctx, e.reachable)
 	if fault.CodeOf(err) == governor.CodeClosed {
 		return execution.Outcome{}, &execution.BusyError{Err: err} // for a worker, at once
@@ -77,6 +79,11 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 		return execution.Outcome{}, err
 	}
 	defer permit.Done()
+	ctx, span := trace.Start(ctx, "invoke "+e.cfg.Function, trace.Client, a.Request.Key(), attribute.String("faas.invoked_name", e.cfg.Function))
+	defer func() { span.End(err) }()
+	if parent := trace.Parent(ctx); parent != "" {
+		a.Request.Trace = parent
+	}
 	began := time.Now()
 	expiry := began.Round(0).Add(e.cfg.Longest()) // by the wall clock, which goes on while the machine is suspended
 	payload, kind, err := e.encode(a, expiry)
@@ -101,7 +108,8 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 		end(ctx, Result{State: delegation.Running, RequestID: asked.requestID})
 	}
 	answered := machine.Since(began)
-	o, err := e.settle(ctx, a.Request.Key(), asked, expiry)
+	o, err = e.settle(ctx, a.Request.Key(), asked, expiry)
+	e.follow(ctx, a, asked, o)
 	if !asked.running {
 		asked.err = err
 		e.tell(ctx, permit, asked)
@@ -121,6 +129,16 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 		err = &execution.BilledError{Usage: *asked.usage, Err: err}
 	}
 	return o, err
+}
+
+// follow makes spans of what the run did. Of one that told nothing, as an event, only the
+// outcome is known.
+func (e *Executor) follow(ctx context.Context, a execution.Attempt, asked answer, o execution.Outcome) {
+	steps := asked.steps
+	if len(steps) == 0 && mine(o, a) && !o.Finished.Before(o.Started) {
+		steps = []execution.Step{{Name: "execute", Began: o.Started, Micros: o.Finished.Sub(o.Started).Microseconds()}}
+	}
+	trace.Record(ctx, steps, trace.Server, a.Request.Key(), attribute.String("sagefleet.executor", execution.OnLambda), attribute.String("faas.name", e.cfg.Function))
 }
 
 // closing is how long the run of an event may last after its commit. Of one whose answer

@@ -58,6 +58,7 @@ type Entry struct {
 	Bridge   string `json:"bridge"`   // host
 	Mode     string `json:"mode"`
 	Class    string `json:"class,omitempty"`
+	Trace    string `json:"trace,omitempty"` // W3C traceparent of the invocation
 	// Reservation names the part of the bridge's share of the budget that was
 	// reserved; empty without a budget.
 	Reservation string  `json:"reservation,omitempty"`

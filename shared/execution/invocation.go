@@ -33,6 +33,9 @@ type Reply struct {
 	StatusCode int      `json:"statusCode"`
 	Body       string   `json:"body"`
 	Outcome    *Outcome `json:"outcome,omitempty"`
+	// Steps are what the run spent its time on, the run itself first; only when the request's
+	// trace is recorded.
+	Steps []Step `json:"steps,omitempty"`
 }
 
 // DecodeInvocation reads an invocation strictly. A payload without a mailbox

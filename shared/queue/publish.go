@@ -14,6 +14,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/trace"
 )
 
 // Codes of requests that the queue did not take.
@@ -34,7 +35,9 @@ func PublishLocal(ctx context.Context, js jetstream.JetStream, r execution.Reque
 	return publish(ctx, js, r, bus.SubjectLocal(r.Mailbox, r.ID))
 }
 
-func publish(ctx context.Context, js jetstream.JetStream, r execution.Request, subject string) error {
+func publish(ctx context.Context, js jetstream.JetStream, r execution.Request, subject string) (err error) {
+	ctx, span := followed(ctx, &r)
+	defer func() { span.End(err) }()
 	msg, err := requestMsg(r, subject)
 	if err != nil {
 		return err
@@ -48,6 +51,15 @@ func publish(ctx context.Context, js jetstream.JetStream, r execution.Request, s
 	}
 	failpoint.Hit(failpoint.Published)
 	return publishFault(r.Key(), err)
+}
+
+// followed begins the span that a request is published in, and has the request carry it.
+func followed(ctx context.Context, r *execution.Request) (context.Context, trace.Span) {
+	ctx, span := trace.Start(trace.Continue(ctx, r.Trace), "publish "+r.Mailbox, trace.Producer, r.Key())
+	if parent := trace.Parent(ctx); parent != "" {
+		r.Trace = parent
+	}
+	return ctx, span
 }
 
 // stillWaits reports whether a message of r is known to be there.
@@ -93,8 +105,11 @@ func publishAgain(ctx context.Context, js jetstream.JetStream, msg *nats.Msg) er
 func PublishMany(ctx context.Context, js jetstream.JetStream, rs []execution.Request, progress func(done int)) error {
 	var errs []error
 	futures := make([]jetstream.PubAckFuture, len(rs))
+	spans := make([]trace.Span, len(rs))
 	done := 0
 	answered := func(i int) {
+		before := len(errs)
+		defer func() { spans[i].End(errors.Join(errs[before:]...)) }()
 		select {
 		case ack := <-futures[i].Ok():
 			if ack != nil && ack.Duplicate {
@@ -116,6 +131,7 @@ func PublishMany(ctx context.Context, js jetstream.JetStream, rs []execution.Req
 		if i >= window {
 			answered(i - window)
 		}
+		_, spans[i] = followed(ctx, &r)
 		msg, err := requestMsg(r, bus.SubjectExec(r.Mailbox, r.ID))
 		if err == nil {
 			futures[i], err = js.PublishMsgAsync(msg, jetstream.WithMsgID(messageID(r)))
@@ -153,8 +169,8 @@ func requestMsg(r execution.Request, subject string) (*nats.Msg, error) {
 	}
 	msg := nats.NewMsg(subject)
 	msg.Data = data
-	if r.Trace != "" {
-		msg.Header.Set("traceparent", r.Trace)
+	if r.Trace != "" && len(r.Trace) <= maxTrace {
+		msg.Header.Set(trace.Header, r.Trace)
 	}
 	return msg, nil
 }

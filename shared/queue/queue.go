@@ -18,6 +18,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/settings"
+	"github.com/sagefleet/sagefleet/shared/trace"
 )
 
 // Headers that the fleet puts on its messages.
@@ -129,6 +130,9 @@ func (m *message) decode() error {
 	if err != nil {
 		return err
 	}
+	if header := m.Headers().Get(trace.Header); trace.Valid(header) { // anybody could have set it
+		m.request.Trace = header
+	}
 	m.attempt = execution.Attempt{Request: m.request, Deliveries: int(m.meta.NumDelivered), Enqueued: m.meta.Timestamp.UTC()} //nolint:gosec // far below 2^63
 	m.attempt.Enqueued = acceptedAt(m.Headers().Get(headerEnqueued), m.attempt.Enqueued)
 	return nil
@@ -159,15 +163,18 @@ func (m message) enqueued() time.Time {
 // local reports whether m is for workers only.
 func (m message) local() bool { return bus.IsLocal(m.Subject()) || m.Headers().Get(headerLocal) != "" }
 
+// maxTrace is how long a traceparent may be: room for headers is scarce when the payload
+// is at its limit.
+const maxTrace = 512
+
 // copyOf returns a message for subject with m's payload and what must survive a
 // move: the id, in the subject, and the time of acceptance.
 func (m message) copyOf(subject string) *nats.Msg {
 	out := nats.NewMsg(subject)
 	out.Data = m.Data()
 	out.Header.Set(headerEnqueued, m.enqueued().Format(time.RFC3339Nano))
-	const maxTrace = 512 // room for headers is scarce when the payload is at its limit
-	if trace := m.Headers().Get("traceparent"); trace != "" && len(trace) <= maxTrace {
-		out.Header.Set("traceparent", trace)
+	if parent := m.Headers().Get(trace.Header); parent != "" && len(parent) <= maxTrace {
+		out.Header.Set(trace.Header, parent)
 	}
 	return out
 }

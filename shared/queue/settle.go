@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -11,11 +12,13 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/trace"
 )
 
 // handle carries out one delivered message and settles it.
@@ -23,8 +26,7 @@ func (c *Consumer) handle(ctx context.Context, msg jetstream.Msg, next execution
 	c.wheel.add(msg)
 	defer c.wheel.remove(msg)
 	m, err := read(msg)
-	log := zerolog.Ctx(ctx).With().Str("mailbox", m.mailbox).Str("execution", m.request.ID).Logger()
-	ctx = log.WithContext(ctx)
+	ctx, log, span := follow(ctx, m, "process")
 	var o execution.Outcome
 	if err == nil {
 		failpoint.Hit(failpoint.Received)
@@ -37,6 +39,20 @@ func (c *Consumer) handle(ctx context.Context, msg jetstream.Msg, next execution
 		log.Warn().Err(unsettled).Msg("message not settled")
 	}
 	c.handled(m, err, unsettled)
+	span.End(cmp.Or(err, unsettled))
+}
+
+// follow returns ctx for the work on m, with a span of its trace and a logger that names
+// the execution.
+func follow(ctx context.Context, m message, name string) (context.Context, *zerolog.Logger, trace.Span) {
+	ctx, span := trace.Start(trace.Continue(ctx, m.request.Trace), name+" "+m.mailbox, trace.Consumer, m.request.Key(),
+		attribute.Int("sagefleet.deliveries", m.attempt.Deliveries))
+	log := zerolog.Ctx(ctx).With().Str("mailbox", m.mailbox).Str("execution", m.request.ID)
+	if id := trace.ID(ctx); id != "" {
+		log = log.Str("trace", id)
+	}
+	logger := log.Logger()
+	return logger.WithContext(ctx), &logger, span
 }
 
 // handleEarly carries out a message that is still on the queue. Whatever comes of
@@ -46,10 +62,10 @@ func (c *Consumer) handleEarly(ctx context.Context, e early, next execution.Exec
 	if err != nil {
 		return // refused when its turn comes
 	}
-	log := zerolog.Ctx(ctx).With().Str("mailbox", m.mailbox).Str("execution", m.request.ID).Logger()
-	ctx = log.WithContext(ctx)
+	ctx, log, span := follow(ctx, m, "process early")
 	m.attempt.Why = c.why(0)
 	o, err := next.Execute(ctx, m.attempt)
+	span.End(err)
 	switch {
 	case err != nil:
 		log.Debug().Err(err).Msg("not executed before its turn")

@@ -27,13 +27,17 @@ type executions struct {
 const maxCodes = 200
 
 func newExecutions(mailboxes int) *executions {
-	return &executions{
+	e := &executions{
 		mailboxes: newKnown(mailboxes), codes: newKnown(maxCodes),
 		attempts: Attempts.counters(), failed: AttemptsFailed.counters(), ended: Executions.counters(), dead: ExecutionsDead.counters(),
 		cached: ExecutionsCached.counters(), messages: Messages.counters(), conflicts: LockConflicts.counters(),
 		billed: LambdaBilled.counters(), cost: LambdaCost.counters(), cold: LambdaColdStarts.counters(),
 		wait: ExecutionWait.histograms(), run: ExecutionRun.histograms(), turnaround: ExecutionTurnaround.histograms(),
 	}
+	for _, c := range []*prometheus.CounterVec{e.cached, e.conflicts, e.billed, e.cost, e.cold} {
+		c.WithLabelValues() // 0 is told, too: only then can a rise be seen
+	}
+	return e
 }
 
 func (e *executions) all() []prometheus.Collector {

@@ -32,10 +32,16 @@ type Config struct {
 	// Mailboxes is how many mailboxes metrics tell apart; those heard of later count together
 	// as other.
 	Mailboxes int `env:"METRICS_MAILBOXES" envDefault:"50"`
+
+	Traces Traces
 }
 
 // Validate refuses values that can't work, by variable.
 func (c Config) Validate() error {
+	return errors.Join(c.validateMetrics(), c.Traces.Validate())
+}
+
+func (c Config) validateMetrics() error {
 	if c.Mailboxes < 0 {
 		return settings.Invalid("METRICS_MAILBOXES", c.Mailboxes, "0 or more")
 	}

@@ -24,7 +24,7 @@ var (
 		{"execution"},
 		{"settings"},
 		{"secret"},
-		{"lock", "state", "delegation", "bus", "storage", "event", "spec", "machine"},
+		{"lock", "state", "delegation", "bus", "storage", "event", "spec", "machine", "trace"},
 		{"outcome", "intake", "heartbeat"},
 		{"guard", "queue"},
 		{"history", "ledger", "telemetry"},

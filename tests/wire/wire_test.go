@@ -46,6 +46,7 @@ var messages = map[string]message{
 	"invocation-event":     as[execution.Invocation],
 	"reply-succeeded":      as[execution.Reply],
 	"reply-busy":           as[execution.Reply],
+	"reply-followed":       as[execution.Reply],
 	"outcome-succeeded":    as[execution.Outcome],
 	"outcome-cached":       as[execution.Outcome],
 	"outcome-dead":         as[execution.Outcome],

@@ -103,7 +103,9 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 	default:
 		return execution.Outcome{}, err
 	}
+	committed := execution.BeginStep(ctx, "commit")
 	stands, err := e.outcomes.Commit(ctx, o, files)
+	committed()
 	switch {
 	case err != nil && !fault.IsPermanent(err):
 		// The store is the fleet's own: that it can't write is no failure of the request.
@@ -131,14 +133,18 @@ func (e *Executor) work(ctx context.Context, r execution.Request, scratch *scrat
 		Info: processor.Info{ExecutionID: r.ID, Mailbox: r.Mailbox, Sender: r.Sender, Method: r.Method},
 	}
 	for i, in := range r.Inputs {
+		fetched := execution.BeginStep(ctx, "fetch")
 		file, input, err := e.fetch(ctx, r, in, newSpool(scratch, in.Filename, i))
+		fetched()
 		if err != nil {
 			return files, err
 		}
 		o.Inputs = append(o.Inputs, file)
 		job.Inputs = append(job.Inputs, input)
 	}
+	checked := execution.BeginStep(ctx, "check")
 	result, err := e.process(ctx, job)
+	checked()
 	o.CachedFrom = result.CachedFrom
 	if result.Status != "" {
 		o.Summary = &execution.Summary{Status: result.Status, Records: result.Records, Errors: result.Errors, Warnings: result.Warnings}

@@ -21,6 +21,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/lock"
+	"github.com/sagefleet/sagefleet/shared/trace"
 )
 
 // CodeOutOfTime says that the platform's deadline came before the work's end.
@@ -97,8 +98,12 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (executio
 	if err != nil {
 		return failed(err), nil
 	}
-	log := zerolog.Ctx(ctx).With().Str("mailbox", inv.Mailbox).Str("execution", inv.ID).Logger()
-	ctx, cancel := h.limit(log.WithContext(ctx))
+	ctx = trace.Continue(ctx, inv.Trace)
+	log := zerolog.Ctx(ctx).With().Str("mailbox", inv.Mailbox).Str("execution", inv.ID)
+	if id := trace.ID(ctx); id != "" {
+		log = log.Str("trace", id)
+	}
+	ctx, cancel := h.limit(log.Logger().WithContext(ctx))
 	defer cancel()
 	if ctx.Err() != nil {
 		return failed(context.Cause(ctx)), nil
@@ -106,12 +111,23 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (executio
 	if reply, ended := h.answered(ctx, inv); ended {
 		return reply, nil
 	}
+	return h.execute(ctx, inv), nil
+}
+
+// execute has inv executed, and notes the steps if somebody follows them.
+func (h *Handler) execute(ctx context.Context, inv execution.Invocation) (reply execution.Reply) {
+	if trace.Sampled(ctx) {
+		began := time.Now()
+		noting, steps := execution.WithSteps(ctx)
+		defer func() { reply.Steps = steps.Under("execute", began) }()
+		ctx = noting
+	}
 	next, attempt := h.route(inv)
 	outcome, err := next.Execute(ctx, attempt)
 	if err != nil {
-		return failed(blame(ctx, err)), nil
+		return failed(blame(ctx, err))
 	}
-	return stands(outcome), nil
+	return stands(outcome)
 }
 
 // route chooses the executor and the attempt it gets.

@@ -72,6 +72,11 @@ func run(ctx context.Context) error {
 	monitor.CheckConnection(nc)
 	host := guard.NewHost()
 	zerolog.Ctx(ctx).Info().Str("host", host).Str("storage", objects.URL()).Msg("bridge starts")
+	flush, err := cfg.Telemetry.Traces.Send(ctx, "bridge", host)
+	if err != nil {
+		return err
+	}
+	defer flush()
 	b, err := bridge.Open(ctx, js, objects, cfg.Fleet, client, host, cfg.Bridge, cfg.Remote, bridge.WithWatcher(monitor))
 	if err != nil {
 		return err

@@ -15,9 +15,11 @@ import (
 	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/state"
 	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/shared/telemetry"
 )
 
 // codeNoJetStream says that NATS runs, but only passes messages on.
@@ -67,6 +69,18 @@ func (a *app) connectAs(ctx context.Context, as bus.Identity) (*nats.Conn, jetst
 		return nil, nil, err
 	}
 	return nc, js, nil
+}
+
+// sendTraces has the spans of this process sent to where OpenTelemetry's variables say.
+func sendTraces(ctx context.Context) (flush func(), err error) {
+	cfg, err := settings.Parse[telemetry.Traces](env.ToMap(os.Environ()))
+	if err == nil {
+		err = cfg.Validate()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return cfg.Send(ctx, "cli", guard.NewHost())
 }
 
 // open opens the fleet's storage.

@@ -65,6 +65,11 @@ func (d *deadline) UnmarshalText(text []byte) error {
 
 // Run submits and, if it is asked to, waits.
 func (c submitCommand) Run(ctx context.Context, a *app) error {
+	flush, err := sendTraces(ctx)
+	if err != nil {
+		return err
+	}
+	defer flush()
 	submission, err := c.submission(ctx, a)
 	if err != nil {
 		return err

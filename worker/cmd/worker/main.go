@@ -90,6 +90,11 @@ func (serveCmd) Run(ctx context.Context) error {
 	monitor.CheckConnection(nc)
 	host := guard.NewHost()
 	zerolog.Ctx(ctx).Info().Str("host", host).Str("storage", objects.URL()).Msg("worker starts")
+	flush, err := cfg.Telemetry.Traces.Send(ctx, "worker", host)
+	if err != nil {
+		return err
+	}
+	defer flush()
 	w, err := worker.New(ctx, js, objects, cfg.Fleet, host, cfg.Worker)
 	if err != nil {
 		return err

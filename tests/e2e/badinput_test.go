@@ -12,11 +12,11 @@ import (
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/guard"
+	"github.com/sagefleet/sagefleet/shared/intake"
 	"github.com/sagefleet/sagefleet/shared/queue"
 	"github.com/sagefleet/sagefleet/shared/spec"
 	"github.com/sagefleet/sagefleet/shared/storage"
 	"github.com/sagefleet/sagefleet/tests/process"
-	"github.com/sagefleet/sagefleet/worker/executor"
 )
 
 const (
@@ -147,8 +147,8 @@ func missingInput(t *testing.T, f *fleet, mailbox string) {
 	if o.Kind != execution.Dead || o.Fault == nil || o.Fault.Code != guard.CodeExhausted {
 		t.Fatalf("ended %s with %v, want DEAD with %s", o.Kind, o.Fault, guard.CodeExhausted)
 	}
-	if !strings.Contains(o.Fault.Message, string(executor.CodeMissing)) {
-		t.Errorf("fault %q does not say why the attempts failed: %s", o.Fault.Message, executor.CodeMissing)
+	if !strings.Contains(o.Fault.Message, string(intake.CodeMissing)) {
+		t.Errorf("fault %q does not say why the attempts failed: %s", o.Fault.Message, intake.CodeMissing)
 	}
 	if got := f.deadLetter(t, mailbox, "missing").Code; got != string(guard.CodeExhausted) {
 		t.Errorf("the dead letter says %s", got)
@@ -183,10 +183,10 @@ func forbiddenInput(t *testing.T, f *fleet, mailbox string) {
 		uri  string
 		code fault.Code
 	}{
-		"host":    {"file:///etc/passwd", executor.CodeForbidden},
-		"mailbox": {storage.Join(f.objects.URL(), secret), executor.CodeForbidden},
+		"host":    {"file:///etc/passwd", intake.CodeForbidden},
+		"mailbox": {storage.Join(f.objects.URL(), secret), intake.CodeForbidden},
 		"climb":   {storage.Join(f.objects.URL(), "inputs/"+mailbox+"/../otra/secreto.csv"), storage.CodeKeyInvalid},
-		"network": {"s3://otra/secreto.csv", executor.CodeForbidden},
+		"network": {"s3://otra/secreto.csv", intake.CodeForbidden},
 	}
 	for id, tt := range tests {
 		f.publish(t, mailbox, encode(t, f.request(mailbox, id, tt.uri)))

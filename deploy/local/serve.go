@@ -4,52 +4,52 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
 	"path/filepath"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/sagefleet/sagefleet/producer/access"
-	"github.com/sagefleet/sagefleet/producer/console"
+	"github.com/sagefleet/sagefleet/producer/api"
+	"github.com/sagefleet/sagefleet/producer/server"
 	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/ledger"
 	"github.com/sagefleet/sagefleet/shared/settings"
 )
 
-// Serve serves the console on l until ctx ends, and closes l. Whoever is on this
-// machine is an operator there, without logging in; l must be out of others' reach.
-func (p *Platform) Serve(ctx context.Context, l net.Listener) (err error) {
+// served are the settings that a server needs besides the platform's.
+type served struct {
+	Server   server.Config
+	API      api.Config
+	Attempts guard.Config
+}
+
+// Serve serves the console, the API and metrics on l until ctx ends, and closes l.
+// Whoever is on this machine is an operator there, without logging in; l must be out
+// of others' reach.
+func (p *Platform) Serve(ctx context.Context, l net.Listener) error {
+	s, history, err := p.openServer(ctx, l)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer func() { _ = history.Close() }()
+	return s.Run(named(ctx, "serve"), l)
+}
+
+func (p *Platform) openServer(ctx context.Context, l net.Listener) (*server.Server, *ledger.Ledger, error) {
 	anyone, err := access.NewAnyone(l, access.Identity{Name: "demo", Role: access.Operator, Mailboxes: []string{access.EveryMailbox}})
 	if err != nil {
-		return errors.Join(err, l.Close())
+		return nil, nil, err
 	}
-	attempts, err := settings.Parse[guard.Config](nil)
+	cfg, err := settings.Parse[served](map[string]string{"SERVE_DRAIN": "5s"})
 	if err != nil {
-		return errors.Join(err, l.Close())
+		return nil, nil, err
 	}
-	history, err := ledger.Open(ctx, "sqlite://"+filepath.Join(p.dir, "ledger.db"))
+	history, err := ledger.Open(ctx, "sqlite://"+filepath.ToSlash(filepath.Join(p.dir, "ledger.db")))
 	if err != nil {
-		return errors.Join(err, l.Close())
+		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, history.Close()) }()
-	pages := console.New(console.Parts{Access: anyone, JS: p.JS, Objects: p.Objects, Fleet: p.Fleet, StateTTL: attempts.StateTTL, Ledger: history})
-	server := http.Server{Handler: pages, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) }}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return pages.Run(named(ctx, "console")) })
-	group.Go(func() error { return ledger.NewProjector(history, p.JS).Run(named(ctx, "ledger")) })
-	group.Go(func() error {
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	group.Go(func() error {
-		<-ctx.Done()
-		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		return server.Shutdown(patience)
-	})
-	return group.Wait()
+	s, err := server.Open(ctx, server.Parts{JS: p.JS, Objects: p.Objects, Fleet: p.Fleet, StateTTL: cfg.Attempts.StateTTL, Ledger: history,
+		Access: anyone, Monitor: p.Monitor}, cfg.Server, cfg.API)
+	if err != nil {
+		return nil, nil, errors.Join(err, history.Close())
+	}
+	return s, history, nil
 }

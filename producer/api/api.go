@@ -68,6 +68,7 @@ type History interface {
 type Fleet struct {
 	JS       jetstream.JetStream
 	Objects  storage.Store
+	Presign  storage.Presigner // nil where files are in a directory
 	Tracker  *producer.Tracker
 	Operator *producer.Operator
 	History  History

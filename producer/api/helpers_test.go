@@ -27,6 +27,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/bus/bustest"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/intake"
 	"github.com/sagefleet/sagefleet/shared/ledger"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/state"
@@ -93,7 +94,8 @@ func newFleet(t *testing.T, cfg api.Config, objects storage.Store, change ...fun
 	must(err)
 	operator, err := producer.OpenOperator(t.Context(), f.js, objects, f.bus.Config, time.Hour, "api")
 	must(err)
-	a := api.New(api.Fleet{JS: f.js, Objects: objects, Tracker: producer.NewTracker(f.js, state.New(f.js, states, 0), objects),
+	presign, _ := objects.(storage.Presigner)
+	a := api.New(api.Fleet{JS: f.js, Objects: objects, Presign: presign, Tracker: producer.NewTracker(f.js, state.New(f.js, states, 0), objects),
 		Operator: operator, History: f.ledger, Access: f.gate}, cfg)
 	f.server = httptest.NewServer(a.Handler())
 	t.Cleanup(f.server.Close)
@@ -208,7 +210,7 @@ func (f *fleet) contract(t *testing.T, r *http.Request, sent []byte, got reply) 
 			t.Errorf("the document refuses what was taken: %s %s %s: %v", r.Method, r.URL.Path, sent, wrong)
 		}
 	}
-	if r.Method == http.MethodHead || undescribed[got.StatusCode] || strings.HasPrefix(got.Header.Get("Content-Type"), "text/") {
+	if r.Method == http.MethodHead || undescribed[got.StatusCode] || bytes.Contains(got.body, []byte(`"`+api.CodeNoRoute+`"`)) || strings.HasPrefix(got.Header.Get("Content-Type"), "text/") {
 		return
 	}
 	answer := *got.Response
@@ -259,6 +261,9 @@ func (f *fleet) commit(t *testing.T, k execution.Key, kind execution.Kind) {
 	t.Helper()
 	o := execution.Outcome{Key: k, Kind: kind, Attempt: execution.NewAttemptID(1), Number: 1, Executor: execution.OnWorker, Host: "h",
 		RequestDigest: strings.Repeat("0", 64), Finished: time.Now().UTC()}
+	if r, err := intake.Request(t.Context(), f.objects, k.Mailbox, k.ID); err == nil {
+		o.RequestDigest = r.Digest()
+	}
 	var files []outcome.Data
 	if kind == execution.Succeeded {
 		files = []outcome.Data{{Name: "report.html", Bytes: []byte("<h1>ok</h1>")}, {Name: "report.json", Bytes: []byte(`{"ok":true}`)}}

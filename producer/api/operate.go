@@ -99,10 +99,9 @@ func (a *API) presign(w http.ResponseWriter, r *http.Request) error {
 	if err := a.read(w, r, &in); err != nil {
 		return err
 	}
-	signer, can := a.Objects.(storage.Presigner)
 	sum, err := hex.DecodeString(in.SHA256)
 	switch {
-	case !can:
+	case a.Fleet.Presign == nil:
 		return fault.New(CodeNoPresign, "this fleet keeps files in a directory").Expecting("a fleet with files in S3").
 			Advise("send the file to POST /v1/executions")
 	case err != nil || len(sum) != 32:
@@ -112,7 +111,7 @@ func (a *API) presign(w http.ResponseWriter, r *http.Request) error {
 	}
 	in.SHA256 = hex.EncodeToString(sum)
 	key := path.Join(intake.Prefix(mailbox, id), in.SHA256)
-	p, err := signer.PresignPut(r.Context(), key, in.SHA256, in.Size, a.cfg.Presign)
+	p, err := a.Fleet.Presign.PresignPut(r.Context(), key, in.SHA256, in.Size, a.cfg.Presign)
 	if err != nil {
 		return err
 	}

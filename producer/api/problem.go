@@ -82,8 +82,8 @@ type Problem struct {
 
 const problemType = "application/problem+json"
 
-// refuse answers with what went wrong.
-func refuse(w http.ResponseWriter, r *http.Request, err error) {
+// Refuse answers with what went wrong.
+func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p, after := describe(err)
 	log := zerolog.Ctx(r.Context())
 	if p.Status >= http.StatusInternalServerError {
@@ -174,11 +174,11 @@ func describeMisses(mux *http.ServeMux) http.Handler {
 		switch {
 		case probe.status == http.StatusMethodNotAllowed:
 			w.Header().Set("Allow", probe.header.Get("Allow"))
-			refuse(w, r, fault.New(CodeMethod, "%s is not for %s", r.Method, r.URL.Path).Expecting("%s", probe.header.Get("Allow")))
+			Refuse(w, r, fault.New(CodeMethod, "%s is not for %s", r.Method, r.URL.Path).Expecting("%s", probe.header.Get("Allow")))
 		case probe.header.Get("Location") != "":
 			mux.ServeHTTP(w, r) // to the same path, without dots
 		default:
-			refuse(w, r, fault.New(CodeNoRoute, "there is nothing at %.200s", r.URL.Path).Advise("see /openapi.json"))
+			Refuse(w, r, fault.New(CodeNoRoute, "there is nothing at %.200s", r.URL.Path).Advise("see /openapi.json"))
 		}
 	})
 }

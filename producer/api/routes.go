@@ -50,13 +50,13 @@ var routes = []route{
 func (a *API) handler(rt route) http.Handler {
 	answer := func(w http.ResponseWriter, r *http.Request) {
 		if err := a.serve(rt, w, r); err != nil {
-			refuse(w, r, err)
+			Refuse(w, r, err)
 		}
 	}
 	if rt.where == public {
 		return http.HandlerFunc(answer)
 	}
-	return access.Handler(a.Access, http.HandlerFunc(answer), refuse)
+	return access.Handler(a.Access, http.HandlerFunc(answer), Refuse)
 }
 
 func (a *API) serve(rt route, w http.ResponseWriter, r *http.Request) error {

@@ -303,3 +303,8 @@ func (s fullStore) Put(ctx context.Context, key string, r io.Reader) (storage.In
 	_, _ = io.Copy(io.Discard, r)
 	return storage.Info{}, fault.New(storage.CodeFull, "put %q: %w", key, errors.New("no space left on device"))
 }
+
+func hexSum(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}

@@ -35,6 +35,7 @@ var sections = []struct{ title, dir, by string }{
 	{"Budget", "bridge/budget", "bridge"},
 	{"Shares", "bridge/shares", "bridge"},
 	{"Retention", "producer/retention", "`sage admin gc`"},
+	{"Server", "producer/server", "`sage serve`"},
 	{"API", "producer/api", "`sage serve`"},
 	{"Access", "producer/access", "`sage serve`"},
 	{"Ledger", "shared/ledger", "what reads or keeps the history"},

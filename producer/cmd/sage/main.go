@@ -56,6 +56,7 @@ type commands struct {
 	Budget      budgetCommand      `cmd:"" help:"Show what the Lambda may cost, and what it did."`
 	Verify      verifyCommand      `cmd:"" help:"Check what happened against what is guaranteed."`
 	Plan        planCommand        `cmd:"" help:"Say what policies and workers would have cost and missed."`
+	Serve       serveCommand       `cmd:"" help:"Serve the HTTP API and the console."`
 	Config      configCommands     `cmd:"" help:"Look after the named configurations of mailboxes."`
 	Token       tokenCommands      `cmd:"" help:"Look after the tokens of the HTTP API and the console."`
 	Ledger      ledgerCommands     `cmd:"" help:"Look at the history, and build it again."`

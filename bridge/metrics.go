@@ -27,7 +27,7 @@ func (b *Bridge) Collector() prometheus.Collector {
 			telemetry.InvocationsThrottled, telemetry.InvocationsResidue, telemetry.Delegations,
 			telemetry.GovernorLimit, telemetry.GovernorUnderWay, telemetry.GovernorThrottled, telemetry.GovernorOpen,
 			telemetry.GovernorFailures, telemetry.GovernorBroken,
-			telemetry.BudgetLimit, telemetry.BudgetDebt, telemetry.BudgetReserved, telemetry.BudgetFree,
+			telemetry.BudgetLimit, telemetry.BudgetDebt, telemetry.BudgetReserved, telemetry.BudgetFree, telemetry.BudgetUsed,
 		},
 		Tell: func(to chan<- prometheus.Metric) {
 			d := b.steerer.current()
@@ -124,6 +124,7 @@ func (b *Bridge) tellBudget(to chan<- prometheus.Metric) {
 		to <- telemetry.BudgetDebt.Is(l.Debt, l.Window, l.Mailbox)
 		to <- telemetry.BudgetReserved.Is(l.Reserved, l.Window, l.Mailbox)
 		to <- telemetry.BudgetFree.Is(l.Free, l.Window, l.Mailbox)
+		to <- telemetry.BudgetUsed.Is(1-2*l.Free/l.Limit, l.Window, l.Mailbox)
 	}
 }
 

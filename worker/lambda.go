@@ -30,7 +30,9 @@ type LambdaConfig struct {
 	StorageURL string `env:"STORAGE_URL,required"`
 	// Guarded connects to NATS, so that direct invocations are locked and recorded
 	// while it can be reached. Delegated work needs no NATS: the bridge holds its lock.
-	Guarded  bool `env:"LAMBDA_GUARDED" envDefault:"false"`
+	Guarded bool `env:"LAMBDA_GUARDED" envDefault:"false"`
+	// Metrics writes one line of the log for each execution that CloudWatch makes metrics of.
+	Metrics  bool `env:"LAMBDA_METRICS" envDefault:"true"`
 	Fleet    bus.Config
 	Guard    guard.Config
 	Executor executor.Config
@@ -57,6 +59,9 @@ func ServeLambda(ctx context.Context) error {
 	outcomes := outcome.New(objects)
 	work := executor.New(objects, NewProcessor(cfg.Engine, cfg.Executor.Scratch, cache.New(objects, cfg.Cache)), execution.OnLambda, host, cfg.Executor)
 	opts := []function.Option{function.WithOutcomes(outcomes), function.WithScratch(cfg.Executor.Scratch)}
+	if cfg.Metrics {
+		opts = append(opts, function.WithMetrics(os.Stdout, os.Getenv("AWS_LAMBDA_FUNCTION_NAME")))
+	}
 	if cfg.Guarded {
 		d, err := connectDirect(ctx, cfg, outcomes, work, host)
 		if err != nil {

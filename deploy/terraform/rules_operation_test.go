@@ -144,9 +144,9 @@ var alarmRows = []alarmRow{
 		}
 		return 0
 	}, 300},
-	{"age of the backlog", "sage_backlog_age_seconds", exactly(600), 300},
-	{"dead letters", "sage_dead_letters", exactly(0), 300},
-	{"budget", "sage_budget_used_percent", exactly(80), 300},
+	{"age of the backlog", "sage_queue_head_age_seconds", exactly(600), 300},
+	{"dead letters", "sage_executions_dead_total", exactly(0), 300},
+	{"budget", "sage_budget_used_ratio", exactly(0.8), 300},
 	{"failed invocations", "ApproximateNumberOfMessagesVisible", exactly(0), 300},
 	{"throttling", "Throttles", exactly(0), 900},
 }
@@ -169,7 +169,7 @@ func checkAlarms(s stack, report reporter) {
 			report(alarm.Address, "%s: tells no topic of this stack", row.name)
 		}
 	}
-	if age := s.about("aws_cloudwatch_metric_alarm", "metric_name", "sage_backlog_age_seconds"); age != nil && age.text("treat_missing_data") != "breaching" {
+	if age := s.about("aws_cloudwatch_metric_alarm", "metric_name", "sage_queue_head_age_seconds"); age != nil && age.text("treat_missing_data") != "breaching" {
 		report(age.Address, "a fleet that measures nothing looks healthy")
 	}
 	for _, title := range []string{"Where executions ended", "Processing time", "Success rate", "Cost of Lambda"} {

@@ -132,6 +132,8 @@ var (
 		Help: "The most that invocations can cost whose cost isn't known yet."}
 	BudgetFree = Metric{Name: "sage_budget_free_usd", Kind: Gauge, Labels: []string{"window", "mailbox"}, By: byBridge,
 		Help: "What can be reserved now."}
+	BudgetUsed = Metric{Name: "sage_budget_used_ratio", Kind: Gauge, Labels: []string{"window", "mailbox"}, By: byBridge,
+		Help: "How much is spent or reserved of what can be had at once, which is half the limit; at 1 everything stays with the workers."}
 )
 
 // Catalog is every metric of the fleet, in the order of the reference.
@@ -143,5 +145,5 @@ var Catalog = slices.Concat(
 		FleetWorkers, FleetBridges, FleetSlots, FleetSlotsBusy, FleetSlotsFree},
 	[]Metric{PolicyMinPending, PolicyDecisions, Invocations, InvocationsReturned, InvocationsThrottled, InvocationsResidue, Delegations,
 		GovernorLimit, GovernorUnderWay, GovernorThrottled, GovernorOpen, GovernorFailures, GovernorBroken,
-		LambdaBilled, LambdaCost, LambdaColdStarts, BudgetLimit, BudgetDebt, BudgetReserved, BudgetFree},
+		LambdaBilled, LambdaCost, LambdaColdStarts, BudgetLimit, BudgetDebt, BudgetReserved, BudgetFree, BudgetUsed},
 )

@@ -13,7 +13,7 @@ import (
 // quiet are the metrics that a fleet without trouble and without a budget has no values of.
 var quiet = []telemetry.Metric{
 	telemetry.StorageErrors, telemetry.AttemptsFailed, telemetry.ExecutionsDead,
-	telemetry.BudgetLimit, telemetry.BudgetDebt, telemetry.BudgetReserved, telemetry.BudgetFree,
+	telemetry.BudgetLimit, telemetry.BudgetDebt, telemetry.BudgetReserved, telemetry.BudgetFree, telemetry.BudgetUsed,
 }
 
 // TestCatalogIsServed: a fleet serves what the reference lists, with those labels, and

@@ -50,6 +50,7 @@ type Handler struct {
 
 	outcomes Outcomes
 	scratch  string
+	lines    *lines // nil writes none
 
 	mu     sync.Mutex
 	last   time.Time // when the environment was last known to run
@@ -123,9 +124,14 @@ func (h *Handler) execute(ctx context.Context, inv execution.Invocation) (reply 
 		ctx = noting
 	}
 	next, attempt := h.route(inv)
+	began := time.Now()
 	outcome, err := next.Execute(ctx, attempt)
 	if err != nil {
-		return failed(blame(ctx, err))
+		err = blame(ctx, err)
+	}
+	h.lines.write(inv, trace.ID(ctx), attempt.Enqueued, began, outcome, err)
+	if err != nil {
+		return failed(err)
 	}
 	return stands(outcome)
 }

@@ -33,7 +33,12 @@ var request = execution.Request{
 
 func payload(t *testing.T, d *execution.Delegation) json.RawMessage {
 	t.Helper()
-	data, err := json.Marshal(execution.Invocation{Request: request, Delegation: d})
+	return encoded(t, execution.Invocation{Request: request, Delegation: d})
+}
+
+func encoded(t *testing.T, inv execution.Invocation) json.RawMessage {
+	t.Helper()
+	data, err := json.Marshal(inv)
 	if err != nil {
 		t.Fatal(err)
 	}

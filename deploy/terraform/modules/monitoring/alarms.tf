@@ -32,18 +32,18 @@ locals {
     }
     "backlog-age" = {
       what      = "executions wait too long, or nobody measures how long"
-      namespace = var.metrics.namespace, metric = var.metrics.backlog_age, dimensions = var.metrics.dimensions
+      namespace = var.metrics.namespace, metric = "sage_queue_head_age_seconds", dimensions = var.metrics.dimensions
       statistic = "Maximum", period = 60, periods = 5, above = var.backlog_age_seconds, missing = "breaching"
     }
     "dead-letters" = {
-      what      = "executions are DEAD; see sage dead list"
-      namespace = var.metrics.namespace, metric = var.metrics.dead_letters, dimensions = var.metrics.dimensions
-      statistic = "Maximum", period = 300, periods = 1, above = 0, missing = "notBreaching"
+      what      = "executions ended DEAD; see sage dead list"
+      namespace = var.metrics.namespace, metric = "sage_executions_dead_total", dimensions = var.metrics.dimensions
+      statistic = "Sum", period = 300, periods = 1, above = 0, missing = "notBreaching"
     }
     "budget" = {
       what      = "more than 80 % of the budget is spent; at 100 % everything stays local"
-      namespace = var.metrics.namespace, metric = var.metrics.budget_used, dimensions = var.metrics.dimensions
-      statistic = "Maximum", period = 300, periods = 1, above = 80, missing = "notBreaching"
+      namespace = var.metrics.namespace, metric = "sage_budget_used_ratio", dimensions = var.metrics.dimensions
+      statistic = "Maximum", period = 300, periods = 1, above = 0.8, missing = "notBreaching"
     }
   }
 }

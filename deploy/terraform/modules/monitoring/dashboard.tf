@@ -1,7 +1,9 @@
 locals {
   # CloudWatch's way to say which dimensions a metric has: name, value, name, value.
   dimensions = flatten([for name, value in var.metrics.dimensions : [name, value]])
-  own        = { for key in ["backlog_age", "budget_used", "dead_letters", "local", "delegated", "failed", "run_seconds"] : key => concat([var.metrics.namespace, var.metrics[key]], local.dimensions) }
+  own        = { for name in ["sage_queue_head_age_seconds", "sage_local_backlog", "sage_budget_used_ratio", "sage_executions_dead_total"] : name => concat([var.metrics.namespace, name], local.dimensions) }
+  ended      = { for executor in ["worker", "lambda"] : executor => concat([var.metrics.namespace, "sage_executions_total"], local.dimensions, ["executor", executor]) }
+  written    = { for name in ["sage_lambda_run_seconds", "sage_lambda_wait_seconds", "sage_lambda_failures"] : name => ["SageFleet", name, "FunctionName", var.function_name] }
   lambda     = { for metric in ["Invocations", "Duration", "Errors", "Throttles", "ConcurrentExecutions"] : metric => ["AWS/Lambda", metric, "FunctionName", var.function_name] }
   region     = data.aws_region.current.name
 
@@ -9,25 +11,24 @@ locals {
     {
       title = "Where executions ended", stat = "Sum", period = 300, stacked = true
       metrics = [
-        concat(local.own.local, [{ label = "workers" }]),
-        concat(local.own.delegated, [{ label = "Lambda" }]),
+        concat(local.ended.worker, [{ label = "workers" }]),
+        concat(local.ended.lambda, [{ label = "Lambda" }]),
       ]
     },
     {
-      title = "Processing time, s", stat = "p50", period = 300, stacked = false
+      title = "Processing time on Lambda, s", stat = "p50", period = 300, stacked = false
       metrics = [
-        concat(local.own.run_seconds, [{ label = "all, p50" }]),
-        concat(local.own.run_seconds, [{ label = "all, p99", stat = "p99" }]),
-        concat(local.lambda.Duration, [{ id = "ms", stat = "p99", visible = false }]),
-        [{ expression = "ms / 1000", label = "Lambda, p99" }],
+        concat(local.written.sage_lambda_run_seconds, [{ label = "p50" }]),
+        concat(local.written.sage_lambda_run_seconds, [{ label = "p99", stat = "p99" }]),
+        concat(local.written.sage_lambda_wait_seconds, [{ label = "waited before, p99", stat = "p99" }]),
       ]
     },
     {
       title = "Success rate, %", stat = "Sum", period = 300, stacked = false
       metrics = [
-        concat(local.own.local, [{ id = "local", visible = false }]),
-        concat(local.own.delegated, [{ id = "delegated", visible = false }]),
-        concat(local.own.failed, [{ id = "failed", visible = false }]),
+        concat(local.ended.worker, [{ id = "local", visible = false }]),
+        concat(local.ended.lambda, [{ id = "delegated", visible = false }]),
+        concat(local.own.sage_executions_dead_total, [{ id = "failed", visible = false }]),
         [{ expression = "100 * (1 - failed / (local + delegated))", label = "executions with a report" }],
       ]
     },
@@ -42,8 +43,8 @@ locals {
     {
       title = "Backlog", stat = "Maximum", period = 60, stacked = false
       metrics = [
-        concat(local.own.backlog_age, [{ label = "oldest waits, s" }]),
-        concat(local.own.dead_letters, [{ label = "dead letters" }]),
+        concat(local.own.sage_queue_head_age_seconds, [{ label = "oldest waits, s" }]),
+        concat(local.own.sage_local_backlog, [{ label = "executions for workers" }]),
       ]
     },
     {
@@ -52,7 +53,8 @@ locals {
         concat(local.lambda.ConcurrentExecutions, [{ label = "at once", stat = "Maximum" }]),
         concat(local.lambda.Errors, [{ label = "errors" }]),
         concat(local.lambda.Throttles, [{ label = "throttled" }]),
-        concat(local.own.budget_used, [{ label = "budget used, %", stat = "Maximum" }]),
+        concat(local.written.sage_lambda_failures, [{ label = "attempts that failed" }]),
+        concat(local.own.sage_budget_used_ratio, [{ label = "budget used, 1 is all", stat = "Maximum", yAxis = "right" }]),
       ]
     },
   ]

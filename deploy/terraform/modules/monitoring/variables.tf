@@ -55,29 +55,9 @@ variable "prices" {
 }
 
 variable "metrics" {
-  description = "Where the fleet's own metrics arrive in CloudWatch: namespace, dimensions, and the name of each. Something must bring them there, such as the CloudWatch agent scraping the bridge; while nothing does, the alarm on the backlog says so."
-  type = object({
-    namespace    = string
-    dimensions   = map(string)
-    backlog_age  = string # seconds that the oldest waiting execution has waited
-    dead_letters = string # dead letters that were not redriven
-    budget_used  = string # percent of the budget in force
-    local        = string # executions ended by workers
-    delegated    = string # executions ended by Lambda
-    failed       = string # executions that ended DEAD
-    run_seconds  = string # how long executions ran
-  })
-  default = {
-    namespace    = "SageFleet"
-    dimensions   = {}
-    backlog_age  = "sage_backlog_age_seconds"
-    dead_letters = "sage_dead_letters"
-    budget_used  = "sage_budget_used_percent"
-    local        = "sage_executions_worker"
-    delegated    = "sage_executions_lambda"
-    failed       = "sage_executions_dead"
-    run_seconds  = "sage_execution_run_seconds"
-  }
+  description = "Where the metrics that workers and bridges serve arrive in CloudWatch: the namespace, and the dimensions that all of them have. A CloudWatch agent brings them there; agent.json and agent-scrape.yaml beside this module are its configuration. While nothing does, the alarm on the backlog says so. What the function writes itself needs no agent."
+  type        = object({ namespace = string, dimensions = map(string) })
+  default     = { namespace = "SageFleet", dimensions = { job = "sage" } }
 }
 
 variable "backlog_age_seconds" {

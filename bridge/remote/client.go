@@ -22,15 +22,17 @@ const defaultRegion = "us-east-1"
 // NewClient returns a client that sends an invocation once. The SDK's own retries
 // would invoke again after a lost connection, although the first may be running.
 // Only the caller's context limits how long a call may last.
-func NewClient(ctx context.Context, cfg Config) (*lambda.Client, error) {
+func NewClient(ctx context.Context, cfg Config) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	web := awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.ReadBufferSize, t.WriteBufferSize = 2<<10, 2<<10 // of each connection; messages are small
+		t.MaxIdleConnsPerHost = cfg.Concurrency
+		t.MaxIdleConns = max(t.MaxIdleConns, cfg.Concurrency)
+	})
 	options := []func(*config.LoadOptions) error{
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-			t.MaxIdleConnsPerHost = cfg.Concurrency
-			t.MaxIdleConns = max(t.MaxIdleConns, cfg.Concurrency)
-		})),
+		config.WithHTTPClient(web), // also for what credentials are asked for with
 		config.WithRetryer(sendOnce),
 	}
 	if cfg.Region != "" {
@@ -51,11 +53,12 @@ func NewClient(ctx context.Context, cfg Config) (*lambda.Client, error) {
 	default:
 		loaded.Region = defaultRegion
 	}
-	return lambda.NewFromConfig(loaded, func(o *lambda.Options) {
+	sdk := lambda.NewFromConfig(loaded, func(o *lambda.Options) {
 		if cfg.Endpoint != "" {
 			o.BaseEndpoint = &cfg.Endpoint
 		}
-	}), nil
+	})
+	return &Client{sdk: sdk, transport: web.GetTransport()}, nil
 }
 
 func sendOnce() aws.Retryer {

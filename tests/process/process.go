@@ -111,6 +111,20 @@ func (p *Process) CPU(t testing.TB) time.Duration {
 	return time.Duration((times.User + times.System) * float64(time.Second))
 }
 
+// Resident is how many bytes of memory the process has now.
+func (p *Process) Resident(t testing.TB) uint64 {
+	t.Helper()
+	it, err := gopsutil.NewProcess(int32(p.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory, err := it.MemoryInfo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return memory.RSS
+}
+
 // Signal sends sig and returns when.
 func (p *Process) Signal(t testing.TB, sig os.Signal) time.Time {
 	t.Helper()

@@ -70,6 +70,7 @@ func run(ctx context.Context) error {
 	}
 	defer nc.Close()
 	monitor.CheckConnection(nc)
+	tune()
 	host := guard.NewHost()
 	zerolog.Ctx(ctx).Info().Str("host", host).Str("storage", objects.URL()).Msg("bridge starts")
 	flush, err := cfg.Telemetry.Traces.Send(ctx, "bridge", host)

@@ -41,15 +41,18 @@ func (i invoker) Invoke(ctx context.Context, in *lambda.InvokeInput, _ ...func(*
 }
 
 // openBudget is a rig whose bridge may pay for so many invocations at once that nobody
-// knows the cost of.
+// knows the cost of, or for any number with 0.
 func openBudget(t *testing.T, atOnce int) *rig {
 	t.Helper()
 	calls, err := settings.Parse[remote.Config](map[string]string{"LAMBDA_FUNCTION": "sage"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	limit := fmt.Sprint(2.1 * float64(atOnce) * calls.MaxCost()) // half of it at once
-	return openRig(t, map[string]string{"BUDGET_HOUR_USD": limit},
+	variables := map[string]string{}
+	if atOnce > 0 {
+		variables["BUDGET_HOUR_USD"] = fmt.Sprint(2.1 * float64(atOnce) * calls.MaxCost()) // half of it at once
+	}
+	return openRig(t, variables,
 		func(r *rig, objects storage.Store, fleet bus.Config, cfg bridge.Config) (*bridge.Bridge, error) {
 			return bridge.Open(t.Context(), r.js, objects, fleet, invoker{r}, "bridge", cfg, calls)
 		})

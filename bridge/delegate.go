@@ -35,7 +35,11 @@ func (b *Bridge) taken(next execution.Executor) execution.ExecutorFunc {
 		if d.Rule == overflow.RuleAge {
 			b.steerer.hurry(true) // the next oldest may be late as well
 		}
-		return next.Execute(ctx, a)
+		o, err := next.Execute(ctx, a)
+		if busy, ok := errors.AsType[*execution.BusyError](err); ok && busy.Local && !b.workersAreFree() {
+			busy.Local = false
+		}
+		return o, err
 	}
 }
 
@@ -45,7 +49,12 @@ func (b *Bridge) delegated(next execution.Executor, events *event.Publisher) exe
 	return func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
 		began := time.Now()
 		b.counts.begun(began, b.fleet.Total(b.host).Free > 0)
-		o, err := next.Execute(ctx, a)
+		waiting, stop := b.waitFor(ctx, a)
+		o, err := next.Execute(waiting, a)
+		stop()
+		if cause := context.Cause(waiting); err != nil && fault.CodeOf(cause) == CodeOverdue {
+			err = &execution.BusyError{For: time.Second, Local: true, Err: cause}
+		}
 		busy, isBusy := errors.AsType[*execution.BusyError](err)
 		b.counts.mu.Lock()
 		switch {

@@ -52,7 +52,9 @@ type Attempt struct {
 // charges no attempt.
 type BusyError struct {
 	For time.Duration // ask again after; 0 leaves it to others at once
-	Err error
+	// Local says that workers alone should have it from now on.
+	Local bool
+	Err   error
 }
 
 func (e *BusyError) Error() string { return fmt.Sprintf("busy for %v: %v", e.For, e.Err) }

@@ -33,7 +33,8 @@ const (
 // elsewhere returns a *execution.BusyError while an invocation may be doing the work
 // of a, whose record is r, and waiting for it is better than doing it again: until
 // the invocation must have ended, or until the work must begin to meet its deadline.
-// One who would invoke again waits for the end in any case.
+// One who would invoke again waits for the end in any case, and leaves to workers what
+// can't.
 //
 // It asks only where there may be such an invocation, so that ordinary work costs no
 // round trip more. The message waits in the queue meanwhile and takes up no slot.
@@ -51,7 +52,9 @@ func (g *Guard) elsewhere(ctx context.Context, a execution.Attempt, r state.Reco
 		return nil
 	}
 	until := entry.Expiry
-	if latest := a.Request.Deadline.Add(-g.pace.expected()); !a.Request.Deadline.IsZero() && !g.who.Delegates && latest.Before(until) {
+	latest := a.Request.Deadline.Add(-g.pace.expected())
+	urgent := !a.Request.Deadline.IsZero() && latest.Before(until)
+	if urgent && !g.who.Delegates {
 		until = latest
 	}
 	left := until.Sub(now)
@@ -61,7 +64,7 @@ func (g *Guard) elsewhere(ctx context.Context, a execution.Attempt, r state.Reco
 		return nil
 	}
 	stay := min(max(now.Sub(entry.Invoked)/stayPart, shortestStay), longestStay, left)
-	return &execution.BusyError{For: stay, Err: fmt.Errorf("%w: %s since %s by %s, until %s", errDelegated,
+	return &execution.BusyError{For: stay, Local: urgent && g.who.Delegates && latest.Before(now), Err: fmt.Errorf("%w: %s since %s by %s, until %s", errDelegated,
 		entry.State, entry.Invoked.Format(time.RFC3339), entry.Bridge, entry.Expiry.Format(time.RFC3339))}
 }
 

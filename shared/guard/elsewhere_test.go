@@ -52,13 +52,15 @@ func TestALiveInvocationIsWaitedForWhileTheDeadlineAllows(t *testing.T) {
 		deliveries int
 		who        guard.Identity
 		waits      bool
+		local      bool // it is left to workers
 	}{
 		"no deadline":                   {deliveries: 2, who: worker, waits: true},
 		"a deadline far away":           {deadline: far, deliveries: 2, who: worker, waits: true},
 		"a new message of the same":     {deliveries: 1, who: worker, waits: true},
 		"an answer that was lost":       {entry: func(e *delegation.Entry) { e.State = delegation.Unknown }, deliveries: 2, who: worker, waits: true},
 		"it must begin to be in time":   {deadline: time.Second, deliveries: 2, who: worker},
-		"a bridge never asks twice":     {deadline: time.Second, deliveries: 2, who: bridge, waits: true},
+		"a bridge never asks twice":     {deadline: time.Second, deliveries: 2, who: bridge, waits: true, local: true},
+		"a bridge with time enough":     {deadline: far, deliveries: 2, who: bridge, waits: true},
 		"it can't be running any more":  {entry: func(e *delegation.Entry) { e.Expiry = e.Invoked.Add(time.Second) }, deliveries: 2, who: bridge},
 		"it failed":                     {entry: func(e *delegation.Entry) { e.State = delegation.Failed }, deliveries: 2, who: bridge},
 		"it never ran":                  {entry: func(e *delegation.Entry) { e.State = delegation.Refused }, deliveries: 2, who: worker},
@@ -90,6 +92,9 @@ func TestALiveInvocationIsWaitedForWhileTheDeadlineAllows(t *testing.T) {
 			busy, ok := errors.AsType[*execution.BusyError](err)
 			if !ok || runs != 0 {
 				t.Fatalf("ran %d times: %v, want it to wait", runs, err)
+			}
+			if busy.Local != tt.local {
+				t.Errorf("left to workers: %v, want %v", busy.Local, tt.local)
 			}
 			if busy.For < 250*time.Millisecond || busy.For > 2*time.Second {
 				t.Errorf("stays away for %v, 4 s after the invocation", busy.For)

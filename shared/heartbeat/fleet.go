@@ -176,6 +176,7 @@ type Total struct {
 	Busy      int           // of them
 	Free      int           // of them
 	LocalBusy int           // executions that no Lambda can take
+	LocalFree int           // slots that only those may have
 	CPU       float64       // percent, the average over the workers' cores
 	Service   time.Duration // average; 0 when nothing is known
 	Bridges   int
@@ -201,6 +202,7 @@ func (f *Fleet) Total(except string) Total {
 			}
 			if m.Presence == Here {
 				t.Slots, t.Busy, t.Free = t.Slots+m.Worker.Slots, t.Busy+m.Worker.Busy, t.Free+m.Worker.Free
+				t.LocalFree += max(0, m.Worker.LocalSlots-m.Worker.LocalBusy)
 			}
 		case m.Bridge != nil && m.Host != except:
 			t.Bridges++

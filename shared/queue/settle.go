@@ -95,6 +95,13 @@ func (c *Consumer) settle(ctx context.Context, m message, o execution.Outcome, e
 	case err == nil:
 		log.Info().Str("executor", o.Executor).Str("attempt", o.Attempt).Msg("execution " + strings.ToLower(string(o.Kind)))
 		return m.ack(ctx)
+	case isBusy && busy.Local && !m.local():
+		log.Info().Err(err).Msg("execution left to workers")
+		if err := c.keepLocal(ctx, m); err != nil {
+			_ = m.NakWithDelay(max(busy.For, 10*time.Millisecond)) // the queue is full, or away
+			return err
+		}
+		return m.ack(ctx)
 	case isBusy:
 		log.Debug().Err(err).Msg("execution busy")
 		return m.NakWithDelay(max(busy.For, 10*time.Millisecond))
@@ -136,6 +143,15 @@ func (m message) ack(ctx context.Context) error {
 	}
 	failpoint.Hit(failpoint.Acked)
 	return err
+}
+
+// keepLocal puts a copy of m where no bridge takes it.
+func (c *Consumer) keepLocal(ctx context.Context, m message) error {
+	k := m.request.Key()
+	if _, err := c.js.PublishMsg(ctx, m.copyOf(bus.SubjectLocal(k.Mailbox, k.ID))); err != nil {
+		return fmt.Errorf("leave %s to workers: %w", k, err)
+	}
+	return nil
 }
 
 // retryLater schedules the next attempt after failures failed ones.

@@ -128,14 +128,15 @@ func (s *submission) name(r *http.Request) (err error) {
 
 var traceparent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
-// room refuses while the queue is full, before files are sent for nothing.
+// room refuses while the queue is nearly full, before files are sent for nothing. What
+// is left is for retries, which come back to the same queue.
 func (a *API) room(ctx context.Context) error {
 	stream, err := a.JS.Stream(ctx, bus.StreamExecutions)
 	if err != nil {
 		return err
 	}
 	info := stream.CachedInfo()
-	const full = 0.99
+	const full = 0.9
 	if most := info.Config.MaxBytes; most > 0 && float64(info.State.Bytes) > full*float64(most) {
 		return fault.New(queue.CodeFull, "%d messages wait, as many as may", info.State.Msgs).Advise("try again later")
 	}

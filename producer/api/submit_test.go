@@ -264,13 +264,13 @@ func TestJSONIsRefused(t *testing.T) {
 // While the queue is full, nothing is taken: not even the file is stored.
 func TestBackPressure(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, limits, storagetest.Dir(t), func(c *bus.Config) { c.QueueMaxBytes = 64 << 10 })
+	f := newFleet(t, limits, storagetest.Dir(t), func(c *bus.Config) { c.QueueMaxBytes = 200 << 10 })
 	token := f.token(t, access.Submitter, "ventas")
 	send := func() reply {
 		return f.send(t, token, part{field: "configuration", text: config + "#" + strings.Repeat("x", 15<<10)}, part{field: "file", file: "c.csv", text: data})
 	}
 	taken := 0
-	for ; taken < 10; taken++ {
+	for ; taken < 20; taken++ {
 		r := send()
 		if r.StatusCode == http.StatusAccepted {
 			continue
@@ -281,8 +281,11 @@ func TestBackPressure(t *testing.T) {
 		}
 		break
 	}
-	if n := f.waiting(t); taken == 10 || n != uint64(taken) {
-		t.Fatalf("%d were taken, %d wait", taken, n)
+	if n := f.waiting(t); taken == 20 || n != uint64(taken) {
+		t.Errorf("%d were taken, %d wait", taken, n)
+	}
+	if n := f.stored(t, "inputs/"); n != 2*taken {
+		t.Errorf("%d objects are stored, want the file and the request of each of %d", n, taken)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/event"
 	"github.com/sagefleet/sagefleet/shared/ledger"
 	"github.com/sagefleet/sagefleet/shared/storage"
 )
@@ -44,6 +45,7 @@ type Sessions interface {
 // Console serves the pages. Make one with [New].
 type Console struct {
 	parts   Parts
+	events  *event.Publisher
 	watch   *watch
 	handler http.Handler
 	closing chan struct{} // closed when Run ends: then live pages end too
@@ -51,7 +53,7 @@ type Console struct {
 
 // New returns a Console of parts. Its pages show the fleet while Run runs.
 func New(parts Parts) *Console {
-	c := &Console{parts: parts, watch: newWatch(), closing: make(chan struct{})}
+	c := &Console{parts: parts, events: event.New(parts.JS, bus.SubjectEvent), watch: newWatch(), closing: make(chan struct{})}
 	c.handler = c.routes()
 	return c
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
@@ -35,9 +36,10 @@ func (c *Console) serveFile(w http.ResponseWriter, r *http.Request) {
 
 var errNoFile = fault.New("FILE_UNKNOWN", "the execution has no such file").Advise("choose one on its page")
 
+// serveResult sends a result, once it is stored who saw it.
 func (c *Console) serveResult(w http.ResponseWriter, r *http.Request, name, kind, disposition string) {
 	v, mailbox, id := newVisit(r), r.PathValue("mailbox"), r.PathValue("id")
-	body, size, err := c.openResult(v, mailbox, id, name)
+	body, size, err := c.openResult(v, mailbox, id, name, r.Method != http.MethodHead)
 	if err != nil {
 		w.Header().Set("Content-Security-Policy", policy)
 		c.fail(w, v, err)
@@ -56,7 +58,8 @@ func (c *Console) serveResult(w http.ResponseWriter, r *http.Request, name, kind
 	}
 }
 
-func (c *Console) openResult(v *visit, mailbox, id, name string) (io.ReadCloser, int64, error) {
+// openResult opens a result. What is seen of it is told before it is.
+func (c *Console) openResult(v *visit, mailbox, id, name string, seen bool) (io.ReadCloser, int64, error) {
 	if err := v.who.Require(access.Viewer, mailbox); err != nil {
 		return nil, 0, err
 	}
@@ -70,6 +73,11 @@ func (c *Console) openResult(v *visit, mailbox, id, name string) (io.ReadCloser,
 	}
 	for _, f := range o.Files {
 		if f.Name == name && execution.IsFilename(name) {
+			if seen {
+				if err := producer.TellViewed(v.Context(), c.events, o.Key, v.who.Actor(), name); err != nil {
+					return nil, 0, err
+				}
+			}
 			body, err := outcomes.Open(v.Context(), o, name)
 			return body, f.Size, err
 		}

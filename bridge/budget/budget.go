@@ -90,7 +90,7 @@ func (a *Account) Reserve(now time.Time, r Reservation) error {
 	amount := billionths(r.USD)
 	for _, w := range a.cfg.of(r.Mailbox) {
 		if free := a.free(w, now); amount > free {
-			return fault.New(CodeExhausted, "budget of $%g %s: $%.6f are free now, $%.6f are needed", w.limit, w.words(), usd(free), usd(amount)).
+			return fault.New(CodeExhausted, "budget of $%g %s: $%.6f are free now, $%.6f are needed", w.limit, w.words(), USD(free), USD(amount)).
 				Advise("it executes on workers; room comes back with time")
 		}
 	}
@@ -123,7 +123,7 @@ func (a *Account) Settle(now time.Time, id string, cost float64) bool {
 func (a *Account) Free(now time.Time, mailbox string) float64 {
 	free := math.Inf(1)
 	for _, w := range a.cfg.of(mailbox) {
-		free = min(free, usd(a.free(w, now)))
+		free = min(free, USD(a.free(w, now)))
 	}
 	return free
 }
@@ -143,8 +143,8 @@ func (a *Account) Report(now time.Time) []Left {
 	all := a.cfg.windows()
 	report := make([]Left, 0, len(all))
 	for _, w := range all {
-		report = append(report, Left{Window: w.name, Mailbox: w.mailbox, Limit: w.limit, Debt: usd(a.debt(w, now).Amount),
-			Reserved: usd(a.open[w.key]), Free: usd(a.free(w, now))})
+		report = append(report, Left{Window: w.name, Mailbox: w.mailbox, Limit: w.limit, Debt: USD(a.debt(w, now).Amount),
+			Reserved: USD(a.open[w.key]), Free: USD(a.free(w, now))})
 	}
 	return report
 }
@@ -180,8 +180,10 @@ func (a *Account) hold(mailbox string, amount int64) {
 	}
 }
 
+// billion is in how many parts of a USD is counted.
 const billion = 1e9
 
 func billionths(usd float64) int64 { return int64(math.Ceil(min(usd, 1e9) * billion)) }
 
-func usd(amount int64) float64 { return float64(amount) / billion }
+// USD is an amount of a State in USD.
+func USD(amount int64) float64 { return float64(amount) / billion }

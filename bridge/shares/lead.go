@@ -12,7 +12,6 @@ import (
 	"github.com/sagefleet/sagefleet/bridge/budget"
 	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/execution"
-	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
 // Ledger knows what came of invocations; see package delegation.
@@ -27,6 +26,7 @@ type Lead struct {
 	limits budget.Config
 	host   string
 	cfg    Config
+	wrote  time.Time // when it last wrote the account
 }
 
 // NewLead returns a Lead on host that issues tickets within limits.
@@ -62,37 +62,29 @@ func (l *Lead) Run(ctx context.Context) error {
 
 // Tend does one round.
 func (l *Lead) Tend(ctx context.Context) error {
-	now := time.Now()
 	// What is believed of a share may be old by the time that the account is written.
 	// All that counts of it never changes back.
-	before, revision, err := load[Account](ctx, l.store, keyAccount)
+	before, err := load[Account](ctx, l.store, keyAccount)
 	if err != nil {
 		return err
 	}
-	shares, revisions, err := allShares(ctx, l.store)
+	all, err := allShares(ctx, l.store)
 	if err != nil {
 		return err
 	}
-	live := map[string]Share{}
-	for _, name := range slices.Sorted(maps.Keys(shares)) {
-		s := shares[name]
-		if !s.Closed && now.Sub(s.Seen) < l.cfg.Lease {
-			live[name] = s
-			continue
-		}
-		if revisions[name], err = l.bury(ctx, name, &s, revisions[name], now); err != nil {
-			return err
-		}
-		shares[name] = s
+	now := clock(before, all)
+	shares, live, err := l.sort(ctx, all, now)
+	if err != nil {
+		return err
 	}
-	a := before
-	a.Issued = maps.Clone(before.Issued)
+	a := before.value
+	a.Issued = maps.Clone(a.Issued)
 	if a.Issued == nil {
 		a.Issued = map[string]uint64{}
 	}
-	account := budget.Open(l.limits, cloneState(before.Budget))
+	account := budget.Open(l.limits, cloneState(a.Budget))
 	changed := settleAll(account, shares, now)
-	if l.issue(account, &a, live, now) {
+	if newIssue(account, &a, live, now).all() {
 		changed = true
 	}
 	a.Budget, a.Live = account.State(), len(live)
@@ -100,19 +92,53 @@ func (l *Lead) Tend(ctx context.Context) error {
 	for _, name := range over {
 		delete(a.Issued, name)
 	}
-	if changed || a.Live != before.Live || a.Short != before.Short || a.Starved != before.Starved || now.Sub(before.Led) >= l.cfg.Lease/3 {
-		a.Lead, a.Led = l.host, now.UTC()
-		if _, err := save(ctx, l.store, keyAccount, a, revision); err != nil {
+	changed = changed || a.Live != before.value.Live || a.Short != before.value.Short || a.Starved != before.value.Starved
+	if changed || time.Since(l.wrote) >= l.cfg.Lease/3 {
+		a.Lead, a.Led = l.host, time.Now().UTC()
+		if _, err := save(ctx, l.store, keyAccount, a, before.revision); err != nil {
 			return err
 		}
+		l.wrote = time.Now()
 	}
 	// Only now: nothing but its share says that a ticket is done with.
 	for _, name := range over {
-		if err := l.store.Delete(ctx, sharePrefix+name, revisions[name]); err != nil {
+		if err := l.store.Delete(ctx, sharePrefix+name, all[name].revision); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// clock is the time by the store's clock, or a little before: when anything was last
+// written. Leads take turns, and one whose own clock is ahead, or was set, would take
+// debts for paid off.
+func clock(account stored[Account], shares map[string]stored[Share]) time.Time {
+	latest := account.written
+	for _, s := range shares {
+		if s.written.After(latest) {
+			latest = s.written
+		}
+	}
+	if latest.IsZero() {
+		return time.Now() // there is nothing yet that could be paid off
+	}
+	return latest
+}
+
+// sort tells those who live from all shares, and closes those of the others. What it
+// wrote is in all.
+func (l *Lead) sort(ctx context.Context, all map[string]stored[Share], now time.Time) (shares, live map[string]Share, err error) {
+	shares, live = map[string]Share{}, map[string]Share{}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		s := all[name]
+		if !s.value.Closed && now.Sub(s.written) < l.cfg.Lease {
+			live[name] = s.value
+		} else if s.revision, err = l.bury(ctx, name, &s.value, s.revision, now); err != nil {
+			return nil, nil, err
+		}
+		all[name], shares[name] = s, s.value
+	}
+	return shares, live, nil
 }
 
 // settleAll takes out of the account what the shares are done with.
@@ -130,82 +156,6 @@ func settleAll(account *budget.Account, shares map[string]Share, now time.Time) 
 	return changed
 }
 
-// issue issues what the live shares want, by turns; and while there is plenty, what they
-// could use.
-func (l *Lead) issue(account *budget.Account, a *Account, live map[string]Share, now time.Time) (changed bool) {
-	a.Short, a.Starved = "", false
-	waiting := map[string]map[string]int{} // not yet adopted, by share and mailbox
-	for id, r := range account.State().Open {
-		if name := shareOf(id); number(id) > live[name].Adopted {
-			if waiting[name] == nil {
-				waiting[name] = map[string]int{}
-			}
-			waiting[name][r.Mailbox]++
-		}
-	}
-	names := slices.Sorted(maps.Keys(live))
-	give := func(name, mailbox string) bool {
-		n := a.Issued[name] + 1
-		err := account.Reserve(now, budget.Reservation{ID: ticketID(name, n), Mailbox: mailbox, USD: live[name].Worst})
-		if err != nil {
-			a.Short = fault.Describe(err).Message
-			return false
-		}
-		a.Issued[name], changed = n, true
-		if waiting[name] == nil {
-			waiting[name] = map[string]int{}
-		}
-		waiting[name][mailbox]++
-		return true
-	}
-	rounds := func(wanted func(s Share, mailbox string) int, enough func() bool) {
-		for again := true; again; {
-			again = false
-			for _, name := range names {
-				s := live[name]
-				for _, mailbox := range slices.Sorted(maps.Keys(s.Want)) {
-					if len(s.freeOf(mailbox))+waiting[name][mailbox] < wanted(s, mailbox) && !enough() && give(name, mailbox) {
-						again = true
-					}
-				}
-			}
-		}
-	}
-	wanted := func(idle bool) func(Share, string) int {
-		return func(s Share, mailbox string) int {
-			if s.Idle != idle {
-				return 0
-			}
-			return s.Want[mailbox]
-		}
-	}
-	always := func() bool { return false }
-	rounds(wanted(false), always)
-	if a.Starved = a.Short != ""; a.Starved {
-		return changed
-	}
-	rounds(wanted(true), always)
-	if a.Short == "" {
-		rounds(func(s Share, mailbox string) int {
-			if mailbox != "" {
-				return 0
-			}
-			return s.Most
-		}, func() bool { return !plenty(account, now) })
-	}
-	return changed
-}
-
-// plenty reports whether half of what can be spent at once is free.
-func plenty(account *budget.Account, now time.Time) bool {
-	for _, left := range account.Report(now) {
-		if left.Mailbox == "" && left.Free < left.Limit/4 {
-			return false
-		}
-	}
-	return true
-}
-
 // bury closes the share of a dead bridge, and settles what it had used as far as it is
 // known what that cost. It returns the share's new revision.
 func (l *Lead) bury(ctx context.Context, name string, s *Share, revision uint64, now time.Time) (uint64, error) {
@@ -216,7 +166,7 @@ func (l *Lead) bury(ctx context.Context, name string, s *Share, revision uint64,
 		if !t.used() {
 			continue
 		}
-		usd, known, err := l.cost(ctx, id, t, now)
+		usd, known, err := l.cost(ctx, id, t, time.Now())
 		if err != nil {
 			return revision, err
 		}
@@ -228,7 +178,7 @@ func (l *Lead) bury(ctx context.Context, name string, s *Share, revision uint64,
 		return revision, nil
 	}
 	if !s.Closed {
-		zerolog.Ctx(ctx).Warn().Str("bridge", s.Bridge).Dur("silent", now.Sub(s.Seen)).Int("in_flight", c.count(Ticket.used)).
+		zerolog.Ctx(ctx).Warn().Str("bridge", s.Bridge).Time("seen", s.Seen).Int("in_flight", c.count(Ticket.used)).
 			Msg("bridge taken for dead, its share of the budget goes back")
 	}
 	revision, err := save(ctx, l.store, sharePrefix+name, c, revision)

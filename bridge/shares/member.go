@@ -189,17 +189,18 @@ func (m *Member) key() string { return sharePrefix + m.share.Bridge }
 func (m *Member) refresh(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, writePatience)
 	defer cancel()
-	a, revision, err := load[Account](ctx, m.store, keyAccount)
+	read, err := load[Account](ctx, m.store, keyAccount)
 	if err != nil {
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("account of the budget not read")
 		return
 	}
-	if revision > m.accountR && m.onShared != nil && a.Live > 0 && a.Live != m.account.Live {
-		m.onShared(a.Live)
+	if read.revision <= m.accountR {
+		return
 	}
-	if revision > m.accountR {
-		m.account, m.accountR = a, revision
+	if live := read.value.Live; m.onShared != nil && live > 0 && live != m.account.Live {
+		m.onShared(live)
 	}
+	m.account, m.accountR = read.value, read.revision
 }
 
 const (
@@ -210,61 +211,88 @@ const (
 // write does what was asked for, as far as there are tickets, and answers once the
 // store has it.
 func (m *Member) write(ctx context.Context, beat bool) {
-	ctx, cancel := context.WithTimeout(ctx, writePatience)
-	defer cancel()
-	for range writeTries {
-		if m.dirty && !m.reload(ctx) {
-			break
-		}
-		next := m.share.clone()
-		settled := m.settle(&next)
-		served := m.serve(&next)
-		changed := m.tidy(&next) || len(served) > 0 || settled
-		if !changed && !beat {
-			m.publish()
-			m.refuse(time.Now())
-			return
-		}
-		next.Seen = time.Now().UTC()
-		revision, err := save(ctx, m.store, m.key(), next, m.revision)
-		if err == nil {
-			m.share, m.revision = next, revision
-			clear(m.costs)
-			m.answer(served)
-			m.publish()
-			m.refuse(time.Now())
-			return
-		}
-		m.dirty = true
-		if !errors.Is(err, ErrStale) {
-			zerolog.Ctx(ctx).Warn().Err(err).Msg("share of the budget not written")
-			break
-		}
+	var served []*ask
+	wrote := false
+	err := m.change(ctx, func(next *Share) bool {
+		settled := m.settle(next)
+		served = m.serve(next)
+		wrote = m.tidy(next) || len(served) > 0 || settled || beat
+		return wrote
+	})
+	patient := time.Now()
+	switch {
+	case err != nil:
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("share of the budget not written")
+		patient = patient.Add(ticketPatience) // nobody may wait for a store that is away
+	case wrote:
+		clear(m.costs)
+		m.answer(served)
 	}
 	m.publish()
-	m.refuse(time.Now().Add(ticketPatience)) // all of them: nobody may wait for a store that is away
+	m.refuse(patient)
+}
+
+// leave closes the share: what was not used goes back at once.
+func (m *Member) leave(ctx context.Context) error {
+	err := m.change(ctx, func(next *Share) bool {
+		next.close()
+		return m.revision > 0 // else it was closed by another, and there is no other yet
+	})
+	if err != nil {
+		return fmt.Errorf("give the share of the budget back: %w", err)
+	}
+	return nil
+}
+
+// change has the store hold what revise makes of the share, unless that says that there is
+// nothing to change. It may be called again for what others have made of the share
+// meanwhile.
+func (m *Member) change(ctx context.Context, revise func(next *Share) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, writePatience)
+	defer cancel()
+	var err error
+	for range writeTries {
+		if m.dirty {
+			if err := m.reload(ctx); err != nil {
+				return err
+			}
+		}
+		next := m.share.clone()
+		if !revise(&next) {
+			return nil
+		}
+		next.Seen = time.Now().UTC()
+		var revision uint64
+		if revision, err = save(ctx, m.store, m.key(), next, m.revision); err == nil {
+			m.share, m.revision = next, revision
+			return nil
+		}
+		if m.dirty = true; !errors.Is(err, ErrStale) {
+			return err
+		}
+	}
+	return err
 }
 
 // reload reads what the store holds of the share. One that was closed, because this
 // bridge was silent for too long, is left behind. So is one that isn't there: the first
 // write may have been done and undone meanwhile, and then its tickets had their time.
-func (m *Member) reload(ctx context.Context) bool {
-	s, revision, err := load[Share](ctx, m.store, m.key())
+func (m *Member) reload(ctx context.Context) error {
+	found, err := load[Share](ctx, m.store, m.key())
 	if err != nil {
-		zerolog.Ctx(ctx).Warn().Err(err).Msg("share of the budget not read")
-		return false
+		return err
 	}
 	switch {
-	case revision == 0 && m.revision == 0:
+	case found.revision == 0 && m.revision == 0:
 		m.begin()
-	case revision == 0 || s.Closed:
+	case found.revision == 0 || found.value.Closed:
 		zerolog.Ctx(ctx).Warn().Str("share", m.share.Bridge).Msg("share of the budget was closed: this bridge was taken for dead")
 		m.begin()
 	default:
-		m.share, m.revision = s, revision
+		m.share, m.revision = found.value, found.revision
 	}
 	m.dirty = false
-	return true
+	return nil
 }
 
 // answer tells who was served.
@@ -309,26 +337,4 @@ func (m *Member) refuse(at time.Time) {
 		gone = append(gone, a)
 	}
 	m.drop(gone)
-}
-
-// leave closes the share: what was not used goes back at once.
-func (m *Member) leave(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, writePatience)
-	defer cancel()
-	for range writeTries {
-		if m.dirty && !m.reload(ctx) {
-			break
-		}
-		next := m.share.clone()
-		next.close()
-		next.Seen = time.Now().UTC()
-		_, err := save(ctx, m.store, m.key(), next, m.revision)
-		if err == nil {
-			return nil
-		}
-		if m.dirty = true; !errors.Is(err, ErrStale) {
-			return fmt.Errorf("give the share of the budget back: %w", err)
-		}
-	}
-	return nil
 }

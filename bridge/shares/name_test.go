@@ -30,7 +30,7 @@ func (s *interrupted) Save(ctx context.Context, key string, data []byte, revisio
 	return now, err
 }
 
-func (s *interrupted) Load(ctx context.Context, key string) ([]byte, uint64, error) {
+func (s *interrupted) Load(ctx context.Context, key string) (shares.Value, error) {
 	if strings.HasPrefix(key, "share.") && s.written && !s.read {
 		s.read = true
 		s.loading()

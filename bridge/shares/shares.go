@@ -18,7 +18,8 @@
 //   - A used ticket whose cost nobody knows costs the most that it can, at a time when the
 //     invocation can't be running any more.
 //
-// The lease of the lead only saves work.
+// The lease of the lead only saves work. Debts are paid off, and silence is measured, by
+// the clock of the store: those of the bridges may differ, and be set.
 package shares
 
 import (
@@ -148,7 +149,7 @@ func purse(cfg budget.Config, mailbox string) string {
 // Config says when a bridge that says nothing is taken for dead.
 type Config struct {
 	// Lease is after what silence a bridge is taken for dead: another leads, and what it
-	// didn't use of the budget goes back. Its clock may differ from others' by less.
+	// didn't use of the budget goes back.
 	Lease time.Duration `env:"BRIDGE_LEASE" envDefault:"10s"`
 }
 

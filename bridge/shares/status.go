@@ -18,18 +18,18 @@ type Status struct {
 
 // Read returns the account and all shares, by name.
 func Read(ctx context.Context, store Store) (Account, []Status, error) {
-	account, _, err := load[Account](ctx, store, keyAccount)
+	account, err := load[Account](ctx, store, keyAccount)
 	if err != nil {
 		return Account{}, nil, err
 	}
-	all, _, err := allShares(ctx, store)
+	all, err := allShares(ctx, store)
 	if err != nil {
 		return Account{}, nil, err
 	}
 	statuses := []Status{}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		s := all[name]
+		s := all[name].value
 		statuses = append(statuses, Status{Bridge: s.Bridge, Unused: s.count(Ticket.free), Used: s.count(Ticket.used), Closed: s.Closed, Seen: s.Seen})
 	}
-	return account, statuses, nil
+	return account.value, statuses, nil
 }

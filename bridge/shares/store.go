@@ -16,8 +16,8 @@ var ErrStale = errors.New("changed meanwhile")
 
 // Store keeps values by key, and is changed by compare-and-set.
 type Store interface {
-	// Load returns a value and its revision, which is 0 when there is none.
-	Load(ctx context.Context, key string) (value []byte, revision uint64, err error)
+	// Load returns a value; its revision is 0 when there is none.
+	Load(ctx context.Context, key string) (Value, error)
 	// Save replaces the value that has a revision, 0 for none, and returns its own. It
 	// returns ErrStale when the revision is another; after another error the value may
 	// have been replaced.
@@ -30,21 +30,36 @@ type Store interface {
 	Watch(ctx context.Context, pattern string) (<-chan struct{}, error)
 }
 
+// Value is what a store keeps by a key.
+type Value struct {
+	Data     []byte
+	Revision uint64
+	Written  time.Time // by the store's clock
+}
+
 // The keys. What follows the prefix is the name of a share.
 const (
 	keyAccount  = "account"
 	sharePrefix = "share."
 )
 
-func load[T any](ctx context.Context, store Store, key string) (v T, revision uint64, err error) {
-	data, revision, err := store.Load(ctx, key)
-	if err != nil || revision == 0 {
-		return v, revision, err
+// stored is a value of some type.
+type stored[T any] struct {
+	value    T
+	revision uint64
+	written  time.Time
+}
+
+func load[T any](ctx context.Context, store Store, key string) (s stored[T], err error) {
+	found, err := store.Load(ctx, key)
+	if err != nil || found.Revision == 0 {
+		return s, err
 	}
-	if err := json.Unmarshal(data, &v); err != nil {
-		return v, revision, fmt.Errorf("read %s: %w", key, err)
+	s.revision, s.written = found.Revision, found.Written
+	if err := json.Unmarshal(found.Data, &s.value); err != nil {
+		return s, fmt.Errorf("read %s: %w", key, err)
 	}
-	return v, revision, nil
+	return s, nil
 }
 
 func save(ctx context.Context, store Store, key string, v any, revision uint64) (uint64, error) {
@@ -55,27 +70,27 @@ func save(ctx context.Context, store Store, key string, v any, revision uint64) 
 	return store.Save(ctx, key, data, revision)
 }
 
-// allShares reads every share there is, by name, and their revisions.
-func allShares(ctx context.Context, store Store) (map[string]Share, map[string]uint64, error) {
+// allShares reads every share there is, by name.
+func allShares(ctx context.Context, store Store) (map[string]stored[Share], error) {
 	keys, err := store.Keys(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	all, revisions := map[string]Share{}, map[string]uint64{}
+	all := map[string]stored[Share]{}
 	for _, key := range keys {
 		name, ok := strings.CutPrefix(key, sharePrefix)
 		if !ok {
 			continue
 		}
-		s, revision, err := load[Share](ctx, store, key)
+		s, err := load[Share](ctx, store, key)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		if revision > 0 {
-			all[name], revisions[name] = s, revision
+		if s.revision > 0 {
+			all[name] = s
 		}
 	}
-	return all, revisions, nil
+	return all, nil
 }
 
 // Bucket is a Store in a KV bucket.
@@ -85,15 +100,15 @@ type Bucket struct{ kv jetstream.KeyValue }
 func NewBucket(kv jetstream.KeyValue) Bucket { return Bucket{kv} }
 
 // Load implements [Store].
-func (b Bucket) Load(ctx context.Context, key string) ([]byte, uint64, error) {
+func (b Bucket) Load(ctx context.Context, key string) (Value, error) {
 	entry, err := b.kv.Get(ctx, key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return nil, 0, nil
+		return Value{}, nil
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("load %s: %w", key, err)
+		return Value{}, fmt.Errorf("load %s: %w", key, err)
 	}
-	return entry.Value(), entry.Revision(), nil
+	return Value{entry.Value(), entry.Revision(), entry.Created()}, nil
 }
 
 // Save implements [Store].

@@ -3,6 +3,8 @@ package shares
 import (
 	"maps"
 	"time"
+
+	"github.com/sagefleet/sagefleet/bridge/budget"
 )
 
 // serve gives tickets of s to those who wait, and returns to whom.
@@ -39,14 +41,11 @@ func (m *Member) adopt(s *Share) {
 	}
 	for id, r := range m.account.Budget.Open {
 		if shareOf(id) == s.Bridge && number(id) > s.Adopted {
-			s.Tickets[id] = Ticket{Mailbox: purse(m.limits, r.Mailbox), USD: float64(r.Amount) / billion}
+			s.Tickets[id] = Ticket{Mailbox: purse(m.limits, r.Mailbox), USD: budget.USD(r.Amount)}
 		}
 	}
 	s.Adopted = issued
 }
-
-// billion is in what parts of a USD the account counts.
-const billion = 1e9
 
 // tidy forgets what the account has settled, takes back what nobody was given, and says
 // what is wanted. It reports whether anything is other than it was written.

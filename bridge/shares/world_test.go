@@ -31,7 +31,7 @@ const (
 type world struct {
 	mu      sync.Mutex
 	random  *rand.Rand
-	values  map[string]value
+	values  map[string]shares.Value
 	entries map[execution.Key]entry
 	last    uint64
 	watches []watch
@@ -44,11 +44,6 @@ type world struct {
 	tickets map[string]bool // that an invocation was made with
 	wrong   []string
 	running sync.WaitGroup
-}
-
-type value struct {
-	data     []byte
-	revision uint64
 }
 
 type entry struct {
@@ -68,7 +63,7 @@ type spend struct {
 }
 
 func newWorld(seed uint64, limits budget.Config) *world {
-	return &world{random: rand.New(rand.NewPCG(seed, 1)), values: map[string]value{}, entries: map[execution.Key]entry{},
+	return &world{random: rand.New(rand.NewPCG(seed, 1)), values: map[string]shares.Value{}, entries: map[execution.Key]entry{},
 		over: make(chan struct{}), limits: limits, faulty: true, faults: map[string]int{}, tickets: map[string]bool{}}
 }
 
@@ -173,23 +168,22 @@ func kindOf(key string) string { return strings.SplitN(key, ".", 2)[0] }
 // store is the bridge's way to the values. It is a [shares.Store].
 type store struct{ *bridge }
 
-func (s store) Load(_ context.Context, key string) (data []byte, revision uint64, err error) {
+func (s store) Load(_ context.Context, key string) (v shares.Value, err error) {
 	err = s.around("load "+kindOf(key), func() error {
-		v := s.w.values[key]
-		data, revision = v.data, v.revision
+		v = s.w.values[key]
 		return nil
 	})
-	return data, revision, err
+	return v, err
 }
 
 func (s store) Save(_ context.Context, key string, data []byte, revision uint64) (now uint64, err error) {
 	err = s.around("save "+kindOf(key), func() error {
-		if s.w.values[key].revision != revision {
+		if s.w.values[key].Revision != revision {
 			return shares.ErrStale
 		}
 		s.w.last++
 		now = s.w.last
-		s.w.values[key] = value{data, now}
+		s.w.values[key] = shares.Value{Data: data, Revision: now, Written: time.Now()}
 		for _, watch := range s.w.watches {
 			if strings.HasPrefix(key, watch.prefix) {
 				select {
@@ -205,7 +199,7 @@ func (s store) Save(_ context.Context, key string, data []byte, revision uint64)
 
 func (s store) Delete(_ context.Context, key string, revision uint64) error {
 	return s.around("delete "+kindOf(key), func() error {
-		if s.w.values[key].revision != revision {
+		if s.w.values[key].Revision != revision {
 			return shares.ErrStale
 		}
 		delete(s.w.values, key)
@@ -305,7 +299,7 @@ func (w *world) begins(k execution.Key) {
 // isReserved checks that the account holds what an invocation may cost.
 func (w *world) isReserved(k execution.Key, when string) {
 	var a shares.Account
-	if err := json.Unmarshal(w.values["account"].data, &a); err != nil {
+	if err := json.Unmarshal(w.values["account"].Data, &a); err != nil {
 		w.wrong = append(w.wrong, err.Error())
 	}
 	if id := w.entries[k].Reservation; a.Budget.Open[id].Amount == 0 {

@@ -58,11 +58,13 @@ func (x *exchange) Do(r *http.Request) (*http.Response, error) {
 	if x.request != nil {
 		return x.response, x.err
 	}
-	payload, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, fmt.Errorf("read the request: %w", err)
+	if r.Body != nil { // without a payload there is none
+		payload, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, fmt.Errorf("read the request: %w", err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(payload))
 	}
-	r.Body = io.NopCloser(bytes.NewReader(payload))
 	x.request = r
 	return nil, errKept
 }

@@ -28,8 +28,10 @@ type breakage struct {
 	none  bool // it could not begin
 }
 
-// feeling is how long a fault waits for somebody to feel it.
-const feeling = 15 * time.Second
+const (
+	feeling = 15 * time.Second // how long a fault waits for somebody to feel it
+	again   = 3                // how often a class may be repeated that nobody felt
+)
 
 // lanes are classes of which one happens at a time.
 var byLane = map[string][]class{
@@ -98,7 +100,7 @@ func (c *campaign) plan(lasts time.Duration) []planned {
 	}
 	for _, name := range slices.Sorted(maps.Keys(lanes)) {
 		var lane []class
-		for range *campaignTimes + *campaignTimes/5 { // some may not be felt
+		for range *campaignTimes + *campaignTimes/5 { // some may not be felt, see breakAll
 			round := slices.Clone(lanes[name])
 			c.random.Shuffle(len(round), func(i, j int) { round[i], round[j] = round[j], round[i] })
 			lane = append(lane, round...)
@@ -112,7 +114,8 @@ func (c *campaign) plan(lasts time.Duration) []planned {
 	return all
 }
 
-// breakAll lets the planned faults happen and keeps the fleet alive meanwhile.
+// breakAll lets the planned faults happen and keeps the fleet alive meanwhile. A fault
+// that nobody felt is repeated, a few times, if its class has not happened often enough.
 func (c *campaign) breakAll(lasts time.Duration) {
 	type active struct {
 		class
@@ -120,13 +123,25 @@ func (c *campaign) breakAll(lasts time.Duration) {
 		began time.Time
 	}
 	began, plan, all := time.Now(), c.plan(lasts), []active{}
+	repeats := map[string]int{}
+	missed := func(k class) {
+		c.toll.count(k.name, false)
+		comes := slices.ContainsFunc(plan, func(p planned) bool { return p.name == k.name })
+		if !comes && c.toll.times[k.name] < *campaignTimes && repeats[k.name] < again {
+			repeats[k.name]++
+			plan = append(plan, planned{k, time.Since(began)})
+		}
+	}
 	for time.Since(began) < lasts || len(plan) > 0 || len(all) > 0 {
 		c.revive()
 		for len(plan) > 0 && time.Since(began) >= plan[0].at {
-			if b := plan[0].begin(c); !b.none {
-				all = append(all, active{plan[0].class, b, time.Now()})
-			}
+			k := plan[0].class
 			plan = plan[1:]
+			if b := k.begin(c); !b.none {
+				all = append(all, active{k, b, time.Now()})
+			} else {
+				missed(k)
+			}
 		}
 		all = slices.DeleteFunc(all, func(a active) bool {
 			felt := a.felt == nil || a.felt()
@@ -136,7 +151,11 @@ func (c *campaign) breakAll(lasts time.Duration) {
 			if a.end != nil {
 				a.end()
 			}
-			c.toll.count(a.name, felt)
+			if felt {
+				c.toll.count(a.name, true)
+			} else {
+				missed(a.class)
+			}
 			return true
 		})
 		time.Sleep(20 * time.Millisecond)

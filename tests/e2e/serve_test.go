@@ -172,15 +172,20 @@ func (endless) Read(p []byte) (int, error) {
 }
 
 // TestSlowRequestsAreCut holds connections with a byte now and then: before the end of
-// the headers, and in a body.
+// the headers, in a body, in a file, and in a form that was refused at its first part.
 func TestSlowRequestsAreCut(t *testing.T) {
 	f := newFleet(t, directory(t), nil)
 	s := f.serve(t, map[string]string{"API_GRACE": "1s", "API_MIN_RATE": "1000000"})
-	for name, begin := range map[string]string{
-		"body": "POST /v1/executions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + s.token + "\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{",
-		"multipart": "POST /v1/executions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + s.token + "\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n--b\r\n" +
-			"Content-Disposition: form-data; name=\"file\"; filename=\"c.csv\"\r\n\r\n",
-		"headers": "GET / HTTP/1.1\r\nHost: x\r\nX-A: ",
+	const post, part = "POST /v1/executions HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n", "--b\r\nContent-Disposition: form-data; name="
+	bearer := "Authorization: Bearer " + s.token + "\r\n"
+	form := post + bearer + "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+	file := part + "\"file\"; filename=\"c.csv\"\r\n\r\n"
+	for name, tt := range map[string]struct{ begin, want string }{
+		"headers":         {"GET / HTTP/1.1\r\nHost: x\r\nX-A: ", ""},
+		"body":            {post + bearer + "Content-Type: application/json\r\n\r\n{", "UPLOAD_TOO_SLOW"},
+		"field":           {form + part + "\"mailbox\"\r\n\r\n" + mailbox, "UPLOAD_TOO_SLOW"},
+		"file":            {form + part + "\"mailbox\"\r\n\r\n" + mailbox + "\r\n" + file, "UPLOAD_TOO_SLOW"},
+		"refused already": {form + file, "MAILBOX_INVALID"}, // the token is good for two mailboxes, and none was named
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -189,7 +194,7 @@ func TestSlowRequestsAreCut(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			if _, err := io.WriteString(c, begin); err != nil {
+			if _, err := io.WriteString(c, tt.begin); err != nil {
 				t.Fatal(err)
 			}
 			ended := make(chan []byte, 1)
@@ -202,8 +207,8 @@ func TestSlowRequestsAreCut(t *testing.T) {
 			for deadline := time.Now().Add(30 * time.Second); ; {
 				select {
 				case answer := <-ended:
-					if name != "headers" && !bytes.Contains(answer, []byte("UPLOAD_TOO_SLOW")) {
-						t.Errorf("answered %q", answer)
+					if !bytes.Contains(answer, []byte(tt.want)) {
+						t.Errorf("answered %q, want %s", answer, tt.want)
 					}
 					return
 				case <-trickle.C:

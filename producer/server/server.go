@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
@@ -98,8 +99,18 @@ func Open(ctx context.Context, p Parts, cfg Config, limits api.Config) (*Server,
 	requests := api.New(api.Fleet{JS: p.JS, Objects: p.Objects, Presign: p.Presign, Tracker: tracker, Operator: operator, History: p.Ledger, Access: p.Access}, limits)
 	s := &Server{cfg: cfg, projector: ledger.NewProjector(p.Ledger, p.JS),
 		pages: console.New(console.Parts{Access: p.Access, JS: p.JS, Objects: p.Objects, Fleet: p.Fleet, StateTTL: p.StateTTL, Ledger: p.Ledger, Budget: p.Budget})}
+	p.Monitor.Register(lag(s.projector))
 	s.handler = routes(requests.Handler(), s.pages, p.Monitor.Handler(), p.Access)
 	return s, nil
+}
+
+// lag serves how far behind the ledger is.
+func lag(p *ledger.Projector) telemetry.Values {
+	return telemetry.Values{Metrics: []telemetry.Metric{telemetry.LedgerLag, telemetry.LedgerSkipped}, Tell: func(to chan<- prometheus.Metric) {
+		progress := p.Progress()
+		to <- telemetry.LedgerLag.Is(float64(progress.Behind))
+		to <- telemetry.LedgerSkipped.Is(float64(progress.Skipped))
+	}}
 }
 
 // routes gives each part its paths. A page of another origin can't have a browser act

@@ -7,6 +7,7 @@ const (
 	byAll      = "worker, bridge, serve"
 	byServices = "worker, bridge"
 	byBridge   = "bridge"
+	byServe    = "serve"
 )
 
 // Upper bounds in seconds. Executions take milliseconds to hours, requests to storage
@@ -136,6 +137,14 @@ var (
 		Help: "How much is spent or reserved of what can be had at once, which is half the limit; at 1 everything stays with the workers."}
 )
 
+// Of the ledger, which `sage serve` keeps.
+var (
+	LedgerLag = Metric{Name: "sage_ledger_lag_events", Kind: Gauge, By: byServe,
+		Help: "Events that the ledger does not have yet."}
+	LedgerSkipped = Metric{Name: "sage_ledger_skipped_total", Kind: Counter, By: byServe,
+		Help: "Messages among the events that were none of the fleet's."}
+)
+
 // Catalog is every metric of the fleet, in the order of the reference.
 var Catalog = slices.Concat(
 	[]Metric{BuildInfo, Ready, Draining, StorageRequest, StorageErrors},
@@ -146,4 +155,5 @@ var Catalog = slices.Concat(
 	[]Metric{PolicyMinPending, PolicyDecisions, Invocations, InvocationsReturned, InvocationsThrottled, InvocationsResidue, Delegations,
 		GovernorLimit, GovernorUnderWay, GovernorThrottled, GovernorOpen, GovernorFailures, GovernorBroken,
 		LambdaBilled, LambdaCost, LambdaColdStarts, BudgetLimit, BudgetDebt, BudgetReserved, BudgetFree, BudgetUsed},
+	[]Metric{LedgerLag, LedgerSkipped},
 )

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -86,5 +87,16 @@ func TestCountsAgree(t *testing.T) {
 	}
 	if n := s.sum(telemetry.Delegations.Name, "state", "outcome"); n != s.sum(telemetry.Executions.Name, "executor", "lambda") {
 		t.Errorf("the ledger has the outcomes of %v invocations", n)
+	}
+}
+
+// TestReadyIsTold: while everything is there, each part says so.
+func TestReadyIsTold(t *testing.T) {
+	t.Parallel()
+	text := fleet(t).ready
+	for _, part := range []string{"nats", "storage", "worker-1", "bridge"} {
+		if !strings.HasPrefix(text, "ready\n") || !strings.Contains(text, fmt.Sprintf("\n%-8s ok\n", part)) {
+			t.Errorf("%s isn't ready: %s", part, text)
+		}
 	}
 }

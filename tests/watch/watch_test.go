@@ -5,8 +5,12 @@ package watch
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +19,8 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/sdk/trace"
@@ -40,6 +46,7 @@ type seen struct {
 	families []*dto.MetricFamily
 	spans    tracetest.SpanStubs
 	logs     string // of this process's components
+	ready    string // what /readyz said
 	keys     []execution.Key
 	lambda   execution.Key // one that a Lambda executed
 }
@@ -103,10 +110,20 @@ func run() (s seen, err error) {
 	ctx, cancel := context.WithTimeout(zerolog.New(logs).WithContext(context.Background()), time.Minute)
 	defer cancel()
 	err = local.Run(ctx, local.Config{Dir: dir, Workers: 1, Lambda: []string{self}}, func(ctx context.Context, p *local.Platform) error {
-		if err := s.submit(ctx, p); err != nil {
+		serving, stop := context.WithCancel(ctx)
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			stop()
 			return err
 		}
-		return s.gather(ctx, p)
+		served := make(chan error, 1)
+		go func() { served <- p.Serve(serving, l) }()
+		err = s.submit(ctx, p)
+		if err == nil {
+			err = s.gather(ctx, "http://"+l.Addr().String())
+		}
+		stop()
+		return errors.Join(err, <-served)
 	})
 	s.spans, s.logs = spans.GetSpans(), logs.String()
 	return s, err
@@ -144,16 +161,44 @@ func (s *seen) submit(ctx context.Context, p *local.Platform) error {
 	return fmt.Errorf("no Lambda was given anything")
 }
 
-// gather collects the metrics, once the last message is counted: that is after the server
-// was told of its end.
-func (s *seen) gather(ctx context.Context, p *local.Platform) (err error) {
+// gather scrapes the metrics as Prometheus does, once the last message is counted: that is
+// after the server was told of its end.
+func (s *seen) gather(ctx context.Context, url string) error {
 	for ctx.Err() == nil {
-		if s.families, err = p.Monitor.Gatherer().Gather(); err != nil || s.sum(telemetry.Messages.Name, "end", "ended") >= float64(len(s.keys)) {
+		text, err := get(ctx, url+"/metrics")
+		if err != nil {
+			return err
+		}
+		parser := expfmt.NewTextParser(model.UTF8Validation)
+		families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+		if err != nil {
+			return err
+		}
+		s.families = slices.Collect(maps.Values(families))
+		if s.sum(telemetry.Messages.Name, "end", "ended") >= float64(len(s.keys)) {
+			s.ready, err = get(ctx, url+"/readyz")
 			return err
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	return ctx.Err()
+}
+
+func get(ctx context.Context, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s answers %s: %s", url, response.Status, body)
+	}
+	return string(body), err
 }
 
 // settled waits until nothing waits or is under way.

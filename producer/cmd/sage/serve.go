@@ -76,6 +76,11 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 	}
 	log := zerolog.New(a.stderr).With().Timestamp().Str("service", "serve").Logger()
 	ctx = log.WithContext(ctx)
+	flush, err := cfg.Telemetry.Traces.Send(ctx, "serve", guard.NewHost())
+	if err != nil {
+		return err
+	}
+	defer flush()
 	history, err := cfg.Ledger.Open(ctx)
 	if err != nil {
 		return err

@@ -96,7 +96,7 @@ func TestServe(t *testing.T) {
 	_ = w.WriteField("execution_id", "e1")
 	_ = w.WriteField("configuration", string(pedidos))
 	file, _ := w.CreateFormFile("file", "pedidos.csv")
-	_, _ = io.WriteString(file, string(orders(3, 1)))
+	_, _ = file.Write(orders(3, 1))
 	_ = w.Close()
 	if status, answer := s.do(t, "POST", "/v1/executions", w.FormDataContentType(), &form); status != http.StatusAccepted {
 		t.Fatalf("%d %s", status, answer)

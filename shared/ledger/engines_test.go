@@ -10,8 +10,11 @@ import (
 // openSQLite returns an empty ledger in a file.
 func openSQLite(t *testing.T) *ledger.Ledger {
 	t.Helper()
-	return open(t, "sqlite://"+filepath.Join(t.TempDir(), "ledger.db"))
+	return open(t, sqliteURL(t))
 }
+
+// sqliteURL is that of an empty ledger in a file.
+func sqliteURL(t *testing.T) string { return "sqlite://" + filepath.Join(t.TempDir(), "ledger.db") }
 
 func open(t *testing.T, url string) *ledger.Ledger {
 	t.Helper()

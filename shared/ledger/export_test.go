@@ -3,7 +3,11 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
@@ -101,3 +105,71 @@ func (l *Ledger) Plans(ctx context.Context, f Filter, cursor string, limit int) 
 	statement, args := union(f.branches(after, from), limit+1)
 	return lines, add(statement, args)
 }
+
+// Postgres reports which of the engines it is.
+func (l *Ledger) Postgres() bool { return l.postgres }
+
+// Rows are the rows of a statement, each value as text.
+func (l *Ledger) Rows(ctx context.Context, statement string) (all [][]string, err error) {
+	rows, err := l.db.QueryContext(ctx, statement)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	names, err := rows.Columns()
+	for err == nil && rows.Next() {
+		values, into := make([]any, len(names)), make([]any, len(names))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err = rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		row := make([]string, len(names))
+		for i, v := range values {
+			if at, ok := v.(time.Time); ok {
+				v = at.UTC().Format("2006-01-02T15:04:05.000Z")
+			}
+			row[i] = fmt.Sprint(v)
+		}
+		all = append(all, row)
+	}
+	return all, errors.Join(err, rows.Err())
+}
+
+// Dump is all that the tables hold, but for how far they are.
+func (l *Ledger) Dump(ctx context.Context) (all []string, err error) {
+	for _, table := range []string{standing.execution, standing.event, standing.term} {
+		rows, err := l.Rows(ctx, "SELECT * FROM "+table)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			all = append(all, table+" "+strings.Join(row, " | "))
+		}
+	}
+	slices.Sort(all)
+	return all, nil
+}
+
+// Decode is what the projector makes of a message: the rows of its generation, or why there are none.
+func Decode(data []byte, mailbox string, sequence uint64) ([]Execution, error) {
+	t, err := decode(data, mailbox, sequence)
+	if err != nil {
+		return nil, err
+	}
+	var again execution.EventData
+	if err := json.Unmarshal([]byte(t.text()), &again); err != nil {
+		panic("what is kept can't be read again: " + err.Error())
+	}
+	var all []Execution
+	for _, c := range t.concerns() {
+		if e, ok := fold(c.Key, []told{c}); ok {
+			all = append(all, e)
+		}
+	}
+	return all, nil
+}
+
+// Values are the columns of e as they are written.
+func (e Execution) Values() []any { return e.values() }

@@ -34,14 +34,14 @@ func life(mailbox, id string, accepted time.Time, kind execution.Kind, executor 
 	return []execution.Event{begun, execution.NewEvent(kind.EventKind(), "host-1", finished, data)}
 }
 
-func TestSQLite(t *testing.T) { t.Parallel(); testLedger(t, openSQLite) }
+func TestSQLite(t *testing.T) { t.Parallel(); testLedger(t, sqliteURL) }
 
 func TestPostgres(t *testing.T) {
 	t.Parallel()
 	server := ledgertest.Postgres(t)
 	// Not in parallel to its own: the server must outlive what it serves.
 	t.Run("suite", func(t *testing.T) {
-		testLedger(t, func(t *testing.T) *ledger.Ledger { return open(t, server.Schema(t)) })
+		testLedger(t, func(t *testing.T) string { return server.Schema(t) })
 	})
 	t.Run("schema", func(t *testing.T) { // of its own, twice
 		for range 2 {
@@ -50,16 +50,22 @@ func TestPostgres(t *testing.T) {
 	})
 }
 
-// testLedger is what every engine must do.
-func testLedger(t *testing.T, open func(*testing.T) *ledger.Ledger) {
+// testLedger is what every engine must do. url is that of an empty ledger.
+func testLedger(t *testing.T, url func(*testing.T) string) {
+	open := func(t *testing.T) *ledger.Ledger { return open(t, url(t)) }
 	t.Run("rebuilt", func(t *testing.T) {
 		t.Parallel()
 		testRebuilt(t, open(t), func() *ledger.Ledger { return open(t) })
 	})
+	t.Run("killed", func(t *testing.T) {
+		t.Parallel()
+		testKilled(t, url(t), open(t))
+	})
 	tests := map[string]func(*testing.T, *ledger.Ledger){
 		"one execution": testOne, "list": testList, "any order": testAnyOrder, "redriven": testRedriven, "erased": testErased,
 		"projected": testProjected, "strange texts": testStrangeTexts, "waiting": testWaiting, "a stream made anew": testStreamMadeAnew,
-		"a rebuild fails": testRebuildFails, "dead": testDead, "summary": testSummary,
+		"a rebuild fails": testRebuildFails, "dead": testDead, "summary": testSummary, "view": testView,
+		"README's questions": testQuestions,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -97,7 +97,7 @@ func testProjected(t *testing.T, l *ledger.Ledger) {
 }
 
 // poisons are messages that must not become rows.
-func poisons(t *testing.T) [][]byte {
+func poisons(t testing.TB) [][]byte {
 	t.Helper()
 	good := life("ventas", "poison", noon, execution.Succeeded, execution.OnWorker)[0]
 	with := func(change func(*execution.Event)) []byte {

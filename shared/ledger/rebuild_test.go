@@ -31,9 +31,10 @@ type fleet struct {
 	ending   *guard.Ending
 }
 
-func newFleet(t *testing.T) fleet {
+func newFleet(t *testing.T) fleet { t.Helper(); return fleetOf(t, bustest.Start(t)) }
+
+func fleetOf(t *testing.T, js jetstream.JetStream) fleet {
 	t.Helper()
-	js := bustest.Start(t)
 	objects, err := storage.Open(t.Context(), "file://"+t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 // Without LEDGER_URL each command that reads the ledger says what to set.
 func TestLedgerIsNotSet(t *testing.T) {
 	t.Setenv("LEDGER_URL", "")
-	for _, args := range [][]string{{"ledger", "status"}, {"ledger", "rebuild"}} {
+	for _, args := range [][]string{{"list"}, {"ledger", "status"}, {"ledger", "rebuild"}} {
 		var out, errs strings.Builder
 		if code := run(t.Context(), args, strings.NewReader(""), &out, &errs); code != exitFailed || !strings.Contains(errs.String(), "LEDGER_URL") {
 			t.Errorf("%v: exit %d, %s", args, code, errs.String())

@@ -42,6 +42,7 @@ type commands struct {
 	Verbose bool   `short:"v" group:"fleet" help:"Log connections and retries to standard error."`
 
 	Submit      submitCommand      `cmd:"" help:"Submit files for execution."`
+	List        listCommand        `cmd:"" help:"List executions, of the ledger."`
 	Status      statusCommand      `cmd:"" help:"Say where an execution stands."`
 	Explain     explainCommand     `cmd:"" help:"Say why an execution ran where it did."`
 	Wait        waitCommand        `cmd:"" help:"Wait for the end of an execution."`

@@ -9,7 +9,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -24,6 +23,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/queue"
 	"github.com/sagefleet/sagefleet/shared/spec"
 	"github.com/sagefleet/sagefleet/shared/storage"
+	"github.com/sagefleet/sagefleet/shared/trace"
 )
 
 // Accepted is the answer to a submission.
@@ -58,9 +58,9 @@ type submission struct {
 }
 
 // accept checks the configuration, has the request accepted, and answers.
-func (a *API) accept(w http.ResponseWriter, r *http.Request, s submission) (execution.Request, error) {
-	ctx := r.Context()
-	var err error
+func (a *API) accept(w http.ResponseWriter, r *http.Request, s submission) (stands execution.Request, err error) {
+	ctx, span := trace.Start(trace.Continue(r.Context(), s.Trace), "accept "+s.Mailbox, trace.Server, s.Key())
+	defer func() { span.End(err) }()
 	if s.config != nil {
 		if s.warnings, err = configurations.Check("configuration", s.config); err != nil {
 			return s.Request, err
@@ -69,14 +69,14 @@ func (a *API) accept(w http.ResponseWriter, r *http.Request, s submission) (exec
 			return s.Request, err
 		}
 	}
-	stands, err := a.producer.Accept(ctx, s.Request)
-	if err != nil {
+	if stands, err = a.producer.Accept(ctx, s.Request); err != nil {
 		if !fault.IsPermanent(err) || fault.CodeOf(err) == queue.CodeTooLarge {
 			err = unclear{err}
 		}
 		return stands, err
 	}
-	zerolog.Ctx(ctx).Info().Str("mailbox", s.Mailbox).Str("execution", s.ID).Int("files", len(stands.Inputs)).Msg("accepted")
+	log := trace.Named(ctx, zerolog.Ctx(ctx).With().Str("mailbox", s.Mailbox).Str("execution", s.ID)).Logger()
+	log.Info().Int("files", len(stands.Inputs)).Msg("accepted")
 	w.Header().Set("Location", location(stands.Key()))
 	return stands, ok(w, http.StatusAccepted, Accepted{stands.Key(), execution.Accepted, s.configuration, stands.Inputs, s.warnings})
 }
@@ -120,13 +120,11 @@ func (s *submission) name(r *http.Request) (err error) {
 	if s.Method == "" {
 		s.Method = "api"
 	}
-	if parent := r.Header.Get("Traceparent"); s.Trace == "" && traceparent.MatchString(parent) {
+	if parent := r.Header.Get("Traceparent"); s.Trace == "" && trace.Valid(parent) {
 		s.Trace = parent
 	}
 	return execution.ValidateID(s.ID)
 }
-
-var traceparent = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 
 // room refuses while the queue is nearly full, before files are sent for nothing. What
 // is left is for retries, which come back to the same queue.

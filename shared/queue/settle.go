@@ -47,12 +47,8 @@ func (c *Consumer) handle(ctx context.Context, msg jetstream.Msg, next execution
 func follow(ctx context.Context, m message, name string) (context.Context, *zerolog.Logger, trace.Span) {
 	ctx, span := trace.Start(trace.Continue(ctx, m.request.Trace), name+" "+m.mailbox, trace.Consumer, m.request.Key(),
 		attribute.Int("sagefleet.deliveries", m.attempt.Deliveries))
-	log := zerolog.Ctx(ctx).With().Str("mailbox", m.mailbox).Str("execution", m.request.ID)
-	if id := trace.ID(ctx); id != "" {
-		log = log.Str("trace", id)
-	}
-	logger := log.Logger()
-	return logger.WithContext(ctx), &logger, span
+	log := trace.Named(ctx, zerolog.Ctx(ctx).With().Str("mailbox", m.mailbox).Str("execution", m.request.ID)).Logger()
+	return log.WithContext(ctx), &log, span
 }
 
 // handleEarly carries out a message that is still on the queue. Whatever comes of

@@ -9,6 +9,7 @@ package trace
 import (
 	"context"
 
+	"github.com/rs/zerolog"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -96,6 +97,14 @@ func ID(ctx context.Context) string {
 		return sc.TraceID().String()
 	}
 	return ""
+}
+
+// Named adds the trace of ctx to what each line of a log about an execution says.
+func Named(ctx context.Context, log zerolog.Context) zerolog.Context {
+	if id := ID(ctx); id != "" {
+		return log.Str("trace", id)
+	}
+	return log
 }
 
 // Recording reports whether anybody will see the span of ctx, which is this process's own.

@@ -3,9 +3,12 @@ package watch
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -41,6 +44,16 @@ func (s seen) tree(id string, parent trace.SpanID, indent string, b *strings.Bui
 	}
 }
 
+// delegated is the trace of an execution that went to a Lambda.
+const delegated = `publish ventas (producer)
+  process ventas (consumer)
+    invoke sage (client)
+      execute (server)
+        fetch (internal)
+        check (internal)
+        commit (internal)
+`
+
 // TestTraceOfADelegatedExecution: from the publishing to the commit in the Lambda's own
 // process, all in one trace.
 func TestTraceOfADelegatedExecution(t *testing.T) {
@@ -49,16 +62,8 @@ func TestTraceOfADelegatedExecution(t *testing.T) {
 	id := s.traceOf(t, s.lambda)
 	var b strings.Builder
 	s.tree(id, trace.SpanID{}, "", &b)
-	const want = `publish ventas (producer)
-  process ventas (consumer)
-    invoke sage (client)
-      execute (server)
-        fetch (internal)
-        check (internal)
-        commit (internal)
-`
-	if b.String() != want {
-		t.Errorf("the trace is\n%s, want\n%s", b.String(), want)
+	if b.String() != delegated {
+		t.Errorf("the trace is\n%s, want\n%s", b.String(), delegated)
 	}
 	for inner, outer := range map[string]string{"fetch": "execute", "check": "execute", "commit": "execute", "execute": "invoke sage", "invoke sage": "process ventas"} {
 		in, out := s.named(id, inner), s.named(id, outer)
@@ -67,6 +72,34 @@ func TestTraceOfADelegatedExecution(t *testing.T) {
 		}
 	}
 }
+
+// TestReadmesTrace: the picture has the spans of such a trace, nested as they are.
+func TestReadmesTrace(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(text), "```\npublish ")
+	picture, _, closed := strings.Cut("publish "+rest, "```")
+	if !ok || !closed {
+		t.Fatal("README has no picture that begins with publish")
+	}
+	const branch = 3 // columns of "└─ "
+	var b strings.Builder
+	for line := range strings.Lines(picture) {
+		name := strings.TrimLeft(line, " │├└─")
+		depth := (utf8.RuneCountInString(line) - utf8.RuneCountInString(name)) / branch
+		name, _, _ = strings.Cut(name, "  ")
+		fmt.Fprintf(&b, "%s%s\n", strings.Repeat("  ", depth), name)
+	}
+	if got := kinds.ReplaceAllString(delegated, ""); b.String() != got {
+		t.Errorf("README says\n%s, want\n%s", b.String(), got)
+	}
+}
+
+// kinds are what a tree says of each span besides its name.
+var kinds = regexp.MustCompile(` \(\w+\)`)
 
 // TestTraceOnAWorker: the same, without a Lambda.
 func TestTraceOnAWorker(t *testing.T) {
@@ -94,7 +127,8 @@ func TestTraceOnAWorker(t *testing.T) {
 	t.Error("no worker executed anything")
 }
 
-// TestLogsNameTheTrace: every line about an execution names it and its trace.
+// TestLogsNameTheTrace: every line about an execution, whoever logs it, names the trace
+// in which it was published.
 func TestLogsNameTheTrace(t *testing.T) {
 	t.Parallel()
 	s := fleet(t)
@@ -104,10 +138,12 @@ func TestLogsNameTheTrace(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
-		if l.Message != "execution succeeded" {
+		if l.Execution == "" {
 			continue
 		}
-		ended++
+		if l.Message == "execution succeeded" {
+			ended++
+		}
 		k := execution.Key{Mailbox: l.Mailbox, ID: l.Execution, Generation: 1}
 		if !slices.Contains(s.keys, k) || l.Trace != s.traceOf(t, k) {
 			t.Errorf("%s: its trace is another", line)

@@ -100,11 +100,8 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (executio
 		return failed(err), nil
 	}
 	ctx = trace.Continue(ctx, inv.Trace)
-	log := zerolog.Ctx(ctx).With().Str("mailbox", inv.Mailbox).Str("execution", inv.ID)
-	if id := trace.ID(ctx); id != "" {
-		log = log.Str("trace", id)
-	}
-	ctx, cancel := h.limit(log.Logger().WithContext(ctx))
+	log := trace.Named(ctx, zerolog.Ctx(ctx).With().Str("mailbox", inv.Mailbox).Str("execution", inv.ID)).Logger()
+	ctx, cancel := h.limit(log.WithContext(ctx))
 	defer cancel()
 	if ctx.Err() != nil {
 		return failed(context.Cause(ctx)), nil

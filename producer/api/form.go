@@ -68,14 +68,16 @@ func (f *form) submit(w http.ResponseWriter, parts *multipart.Reader) (execution
 		if err == io.EOF { //nolint:errorlint // wrapped, it says that the form has no end
 			break
 		}
-		if err == nil && n > execution.MaxInputs+16 {
+		switch {
+		case err != nil:
+			err = malformed(err)
+		case n > execution.MaxInputs+16:
 			err = unfit("file", "there are too many parts", fmt.Sprintf("at most %d files", execution.MaxInputs))
-		}
-		if err == nil {
+		default:
 			err = f.part(part)
 		}
 		if err != nil {
-			return f.Request, malformed(err)
+			return f.Request, err
 		}
 	}
 	if err := f.begin(); err != nil {
@@ -93,7 +95,7 @@ func (f *form) submit(w http.ResponseWriter, parts *multipart.Reader) (execution
 	return f.accept(w, f.r, f.submission)
 }
 
-// malformed gives errors of the form itself their code.
+// malformed gives errors of reading the form their code.
 func malformed(err error) error {
 	_, isTooLarge := errors.AsType[*http.MaxBytesError](err)
 	if recoded := recode(err); isTooLarge || fault.CodeOf(recoded) != CodeInternal {
@@ -181,10 +183,13 @@ func (f *form) configurationPart(p *multipart.Part) error {
 
 func readField(p *multipart.Part, name string, limit int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(p, limit+1))
-	if err == nil && int64(len(text)) > limit {
+	if err != nil {
+		return nil, malformed(err)
+	}
+	if int64(len(text)) > limit {
 		return nil, fault.New(CodeTooLarge, "%.40q has more than %d bytes", name, limit).Expecting("at most %d bytes", limit).Permanent()
 	}
-	return text, err
+	return text, nil
 }
 
 // file stores one file as it arrives.
@@ -222,7 +227,8 @@ func announced(header string) string {
 	return ""
 }
 
-// capped fails behind the limit, so that what is larger is never stored.
+// capped fails behind the limit, so that what is larger is never stored. Its errors
+// are told from those of the store, which reads it.
 type capped struct {
 	r     io.Reader
 	name  string
@@ -240,5 +246,8 @@ func (c *capped) Read(p []byte) (int, error) {
 			Expecting("at most %d bytes", c.limit).Advise("split it, or raise API_MAX_FILE_BYTES").Permanent()
 	}
 	c.left -= int64(n)
+	if err != nil && err != io.EOF { //nolint:errorlint // wrapped, it is no end
+		err = malformed(err)
+	}
 	return n, err
 }

@@ -76,30 +76,47 @@ func newFleet(t *testing.T, cfg api.Config, objects storage.Store, change ...fun
 	if err := bus.Provision(t.Context(), f.js, f.bus.Config); err != nil {
 		t.Fatal(err)
 	}
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	tokens, err := f.js.KeyValue(t.Context(), bus.BucketAccess)
-	must(err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	f.tokens = access.NewTokens(tokens)
-	f.gate, err = access.NewGate(t.Context(), f.tokens, access.Config{Cache: time.Minute, Rate: 1e6, Burst: 1e6, Session: time.Hour})
-	must(err)
-	f.ledger, err = ledger.Open(t.Context(), "sqlite://"+filepath.ToSlash(filepath.Join(t.TempDir(), "ledger")))
-	must(err)
+	f.gate = f.gateOf(t, f.tokens, 1e6)
+	if f.ledger, err = ledger.Open(t.Context(), "sqlite://"+filepath.ToSlash(filepath.Join(t.TempDir(), "ledger"))); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { _ = f.ledger.Close() })
+	return f.serving(t, cfg, objects, f.gate)
+}
+
+// gateOf lets in as many requests of a token at once, and then hardly any.
+func (f *fleet) gateOf(t *testing.T, tokens *access.Tokens, burst int) *access.Gate {
+	t.Helper()
+	g, err := access.NewGate(t.Context(), tokens, access.Config{Cache: time.Minute, Rate: 1e-3 * float64(burst), Burst: burst, Session: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// serving is another API of the same fleet.
+func (f *fleet) serving(t *testing.T, cfg api.Config, objects storage.Store, gate access.Identifier) *fleet {
+	t.Helper()
 	states, err := f.js.KeyValue(t.Context(), bus.BucketState)
-	must(err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	operator, err := producer.OpenOperator(t.Context(), f.js, objects, f.bus.Config, time.Hour, "api")
-	must(err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	presign, _ := objects.(storage.Presigner)
 	a := api.New(api.Fleet{JS: f.js, Objects: objects, Presign: presign, Tracker: producer.NewTracker(f.js, state.New(f.js, states, 0), objects),
-		Operator: operator, History: f.ledger, Access: f.gate}, cfg)
-	f.server = httptest.NewServer(a.Handler())
-	t.Cleanup(f.server.Close)
-	return f
+		Operator: operator, History: f.ledger, Access: gate}, cfg)
+	other := *f
+	other.objects, other.server = objects, httptest.NewServer(a.Handler())
+	t.Cleanup(other.server.Close)
+	return &other
 }
 
 func (f *fleet) token(t *testing.T, role access.Role, mailboxes ...string) string {
@@ -196,6 +213,7 @@ func (f *fleet) contract(t *testing.T, r *http.Request, sent []byte, got reply) 
 	t.Helper()
 	contracts.Lock()
 	defer contracts.Unlock()
+	saw(r, got.StatusCode)
 	v, err := described()
 	if err != nil {
 		t.Fatal(err)

@@ -85,7 +85,7 @@ func testKilled(t *testing.T, url string, living *ledger.Ledger) {
 	})
 	for range kills {
 		at := positionOf(t, l)
-		p := exec.Command(os.Args[0]) //nolint:gosec // this test itself
+		p := exec.Command(os.Args[0])
 		p.Env = append(os.Environ(), projectInto+"="+url, projectFrom+"="+server.Config.URL)
 		p.Stderr = os.Stderr
 		if err := p.Start(); err != nil {

@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,5 +201,89 @@ func TestParseWork(t *testing.T) {
 		if tt.ok && (err != nil || mailbox != tt.mailbox || id != tt.id) || !tt.ok && err == nil {
 			t.Errorf("ParseWork(%q) = %q, %q, %v", subject, mailbox, id, err)
 		}
+	}
+}
+
+// TestLocksAndRecordsAreWrittenBehind: not on the disk before they count, where there is
+// one server. Everything else is, the queue and the events above all.
+func TestLocksAndRecordsAreWrittenBehind(t *testing.T) {
+	t.Parallel()
+	behind := func(cfg bus.Config) (names []string) {
+		for _, s := range cfg.Topology().Streams {
+			if s.PersistMode != jetstream.DefaultPersistMode {
+				names = append(names, s.Name)
+			}
+		}
+		return names
+	}
+	if got := behind(bus.Config{Replicas: 1}); !slices.Equal(got, []string{"KV_sage_locks", "KV_sage_state"}) {
+		t.Errorf("%v are written behind on one server", got)
+	}
+	if got := behind(bus.Config{Replicas: 3}); got != nil {
+		t.Errorf("%v are written behind in three replicas, which the server refuses", got)
+	}
+}
+
+// A fleet of before has buckets that wait for the disk, as the client's own call makes
+// them. It starts, and gets others when somebody asks for them.
+func TestABucketThatWaitsForTheDiskIsNoDrift(t *testing.T) {
+	t.Parallel()
+	s := bustest.Run(t)
+	js := s.Connect(t, "test")
+	for _, name := range []string{bus.BucketState, bus.BucketBudget} {
+		about := map[string]string{bus.BucketState: "Where each execution stands", bus.BucketBudget: "What Lambdas may cost, and who may spend it"}
+		if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: name, Description: about[name], History: 1, Replicas: 1,
+			Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := bus.Provision(t.Context(), js, s.Config); err != nil {
+		t.Fatal(err)
+	}
+	if err := bus.Check(t.Context(), js, s.Config); err != nil {
+		t.Errorf("Check: %v", err)
+	}
+	changes, err := bus.Diff(t.Context(), js, s.Config.Topology())
+	if err != nil || len(changes) != 1 || !changes[0].Anew || !changes[0].Optional {
+		t.Fatalf("Diff = %+v, %v; want the bucket of records, as a choice", changes, err)
+	}
+	if want := `bucket sage_state: persist_mode: server has (unset), fleet needs "async"`; changes[0].String() != want {
+		t.Errorf("%q, want %q", changes[0], want)
+	}
+	if err := bus.Apply(t.Context(), changes); err != nil {
+		t.Fatal(err)
+	}
+	if changes, err := bus.Diff(t.Context(), js, s.Config.Topology()); err != nil || len(changes) > 0 {
+		t.Errorf("after Apply: %v, %v", changes, err)
+	}
+}
+
+// A queue that somebody made so that it is written behind would lose acknowledged work.
+// That is drift; and no change removes a queue.
+func TestAQueueThatIsWrittenBehindIsRefused(t *testing.T) {
+	t.Parallel()
+	s := bustest.Run(t)
+	js := s.Connect(t, "test")
+	config := s.Config.Topology().Streams[0]
+	config.PersistMode = jetstream.AsyncPersistMode
+	if _, err := js.CreateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	if err := bus.Provision(t.Context(), js, s.Config); fault.CodeOf(err) != bus.CodeDrift {
+		t.Errorf("Provision: %v, want %s", err, bus.CodeDrift)
+	}
+	if _, err := js.Publish(t.Context(), bus.SubjectMailbox("m"), nil); err != nil {
+		t.Fatal(err)
+	}
+	changes, err := bus.Diff(t.Context(), js, s.Config.Topology())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bus.Apply(t.Context(), changes); err == nil {
+		t.Error("Apply changed what the server can't change")
+	}
+	stream, err := js.Stream(t.Context(), config.Name)
+	if err != nil || stream.CachedInfo().State.Msgs != 1 {
+		t.Errorf("the queue was emptied: %v", err)
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/bus/bustest"
+	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
 // TestThreeServersReplicate starts a cluster from nothing but generated
@@ -41,9 +43,12 @@ func TestThreeServersReplicate(t *testing.T) {
 		fleet.MonitorURL = append(fleet.MonitorURL, "http://"+s.MonitorAddr().String())
 	}
 	js := bustest.Server{Server: servers[0].Server, Config: security.As(bus.IdentityAdmin, fleet)}.Connect(t, bus.IdentityAdmin)
-	if err := bus.Provision(t.Context(), js, fleet); err != nil {
+	alone := fleet
+	alone.Replicas, alone.Durability = 1, bus.Fsync
+	if err := bus.Provision(t.Context(), js, alone); err != nil {
 		t.Fatal(err)
 	}
+	replicate(t, js, fleet)
 	if err := bus.CheckDurability(t.Context(), js, fleet); err != nil {
 		t.Error(err)
 	}
@@ -59,6 +64,37 @@ func TestThreeServersReplicate(t *testing.T) {
 	time.Sleep(3 * server.DEFAULT_ROUTE_CONNECT)
 	if n := outsider.NumRoutes(); n != 0 {
 		t.Errorf("a server with a foreign certificate has %d routes into the cluster", n)
+	}
+}
+
+// replicate has what was on one server on three. The buckets that were written behind are
+// made anew, which the server asks for, and nothing else is.
+func replicate(t *testing.T, js jetstream.JetStream, fleet bus.Config) {
+	t.Helper()
+	if err := bus.Provision(t.Context(), js, fleet); fault.CodeOf(err) != bus.CodeDrift {
+		t.Errorf("Provision in three replicas what has one: %v, want %s", err, bus.CodeDrift)
+	}
+	changes, err := bus.Diff(t.Context(), js, fleet.Topology())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var anew []string
+	for _, c := range changes {
+		if c.Anew {
+			anew = append(anew, c.Object)
+		}
+		if c.Optional {
+			t.Errorf("%s is a choice", c)
+		}
+	}
+	if !slices.Equal(anew, []string{"bucket sage_locks", "bucket sage_state"}) {
+		t.Errorf("%v are made anew", anew)
+	}
+	if err := bus.Apply(t.Context(), changes); err != nil {
+		t.Fatal(err)
+	}
+	if err := bus.Check(t.Context(), js, fleet); err != nil {
+		t.Error(err)
 	}
 }
 

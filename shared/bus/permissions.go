@@ -63,7 +63,7 @@ func (i Identity) Permissions(mailboxes ...string) Permissions {
 		p.Account = AccountReaders
 		p.Publish = join(readWork(), []Grant{
 			{apiStreamInfo + StreamExecutions, "to open it"}, {apiStreamInfo + StreamLater, "to open it"},
-			{apiStreamInfo + stream(BucketState), "to open it"}}, readBucket(BucketState, "whether an execution was redriven"))
+			{apiStreamInfo + bucketStream(BucketState), "to open it"}}, readBucket(BucketState, "whether an execution was redriven"))
 	case IdentityAdmin:
 		p.Publish = join(look(), provision(), readBucket(BucketAccess, "tokens"), writeBucket(BucketAccess, "tokens"),
 			watchBucket(BucketAccess, "to list tokens"))
@@ -76,6 +76,7 @@ const (
 	apiStreamInfo     = "$JS.API.STREAM.INFO."
 	apiStreamCreate   = "$JS.API.STREAM.CREATE."
 	apiStreamUpdate   = "$JS.API.STREAM.UPDATE."
+	apiStreamDelete   = "$JS.API.STREAM.DELETE."
 	apiMsgDelete      = "$JS.API.STREAM.MSG.DELETE."
 	apiDirectGet      = "$JS.API.DIRECT.GET."
 	apiConsumerInfo   = "$JS.API.CONSUMER.INFO."
@@ -84,8 +85,8 @@ const (
 	apiConsumerNext   = "$JS.API.CONSUMER.MSG.NEXT."
 )
 
-// stream is the name of the stream that holds a bucket.
-func stream(bucket string) string { return "KV_" + bucket }
+// bucketStream is the name of the stream that holds a bucket.
+func bucketStream(bucket string) string { return "KV_" + bucket }
 
 // key is the subject of the keys of a bucket.
 func key(bucket string) string { return "$KV." + bucket + ".>" }
@@ -115,9 +116,6 @@ func look() (g []Grant) {
 		for _, c := range t.Consumers[s.Name] {
 			g = append(g, Grant{apiConsumerInfo + s.Name + "." + c.Name, "to check and to count"})
 		}
-	}
-	for _, b := range t.Buckets {
-		g = append(g, Grant{apiStreamInfo + stream(b.Bucket), "to check and to open it"})
 	}
 	return g
 }
@@ -172,7 +170,7 @@ func readWork() []Grant {
 }
 
 func readBucket(bucket, why string) []Grant {
-	return []Grant{{apiDirectGet + stream(bucket) + "." + key(bucket), why}}
+	return []Grant{{apiDirectGet + bucketStream(bucket) + "." + key(bucket), why}}
 }
 
 func writeBucket(bucket, why string) []Grant { return []Grant{{key(bucket), why}} }
@@ -188,33 +186,29 @@ func scan(stream, filter, why string) []Grant {
 		{apiConsumerNext + stream + ".*", why}, {apiConsumerDelete + stream + ".*", why}}
 }
 
-func scanBucket(bucket, why string) []Grant { return scan(stream(bucket), "", why) }
+func scanBucket(bucket, why string) []Grant { return scan(bucketStream(bucket), "", why) }
 
 // watchBucket has changes pushed.
 func watchBucket(bucket, why string) []Grant {
-	name := stream(bucket)
+	name := bucketStream(bucket)
 	return []Grant{{apiConsumerCreate + name + ".*." + key(bucket), why}, {apiConsumerDelete + name + ".*", why},
 		{"$JS.FC." + name + ".>", why}, {"$JS.FC.*.*." + name + ".>", why}}
 }
 
-// provision creates and changes what the topology names. Nobody may delete or
-// purge a stream.
+// provision creates and changes what the topology names, and removes the derived
+// buckets to make them anew. Nobody may delete or purge any other stream.
 func provision() (g []Grant) {
 	const why = "to provision"
 	g = []Grant{{apiInfo, "what the server is able to, before a bucket is made"}}
 	t := Config{}.Topology()
-	names := []string{}
 	for _, s := range t.Streams {
-		names = append(names, s.Name)
+		g = append(g, Grant{apiStreamCreate + s.Name, why}, Grant{apiStreamUpdate + s.Name, why})
 		for _, c := range t.Consumers[s.Name] {
 			g = append(g, Grant{apiConsumerCreate + s.Name + "." + c.Name + "." + c.FilterSubject, why})
 		}
 	}
-	for _, b := range t.Buckets {
-		names = append(names, stream(b.Bucket))
-	}
-	for _, name := range names {
-		g = append(g, Grant{apiStreamCreate + name, why}, Grant{apiStreamUpdate + name, why})
+	for _, name := range derivedStreams {
+		g = append(g, Grant{apiStreamDelete + name, "to make it anew in another way"})
 	}
 	return g
 }

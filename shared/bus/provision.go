@@ -23,6 +23,10 @@ type Change struct {
 	Object  string   `json:"object"` // stream EXECUTIONS, consumer EXECUTIONS/fleet, bucket sage_locks
 	Missing bool     `json:"missing,omitempty"`
 	Fields  []string `json:"fields,omitempty"` // name: server has X, fleet needs Y
+	// Anew says that the server can't change it: it is removed and made again, empty.
+	Anew bool `json:"anew,omitempty"`
+	// Optional says that the fleet works as it is, only slower.
+	Optional bool `json:"optional,omitempty"`
 
 	apply func(context.Context) error
 }
@@ -54,11 +58,6 @@ func Diff(ctx context.Context, js jetstream.JetStream, t Topology) ([]Change, er
 			}
 		}
 	}
-	for _, want := range t.Buckets {
-		if err := note(diffBucket(ctx, js, want)); err != nil {
-			return nil, err
-		}
-	}
 	return changes, nil
 }
 
@@ -81,21 +80,28 @@ func Provision(ctx context.Context, js jetstream.JetStream, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	drift := slices.DeleteFunc(slices.Clone(changes), func(c Change) bool { return c.Missing })
-	if len(drift) > 0 {
+	if drift := drifted(changes, func(c Change) bool { return !c.Missing }); len(drift) > 0 {
 		return driftFault(drift)
 	}
-	return Apply(ctx, changes)
+	return Apply(ctx, drifted(changes, func(c Change) bool { return c.Missing }))
 }
 
-// Check fails unless the server is exactly as the fleet needs it: what a worker
-// without the right to create streams does at its start.
+// drifted returns those of changes that a fleet can't do without, and that are so.
+func drifted(changes []Change, so func(Change) bool) []Change {
+	return slices.DeleteFunc(slices.Clone(changes), func(c Change) bool { return c.Optional || !so(c) })
+}
+
+// Check fails unless the server is as the fleet needs it: what a worker without the
+// right to create streams does at its start.
 func Check(ctx context.Context, js jetstream.JetStream, cfg Config) error {
 	changes, err := Diff(ctx, js, cfg.Topology())
-	if err != nil || len(changes) == 0 {
+	if err != nil {
 		return err
 	}
-	return driftFault(changes)
+	if drift := drifted(changes, func(Change) bool { return true }); len(drift) > 0 {
+		return driftFault(drift)
+	}
+	return nil
 }
 
 func driftFault(changes []Change) error {
@@ -109,6 +115,9 @@ func driftFault(changes []Change) error {
 
 func diffStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (*Change, error) {
 	change := &Change{Object: "stream " + want.Name}
+	if bucket, is := strings.CutPrefix(want.Name, bucketStream("")); is {
+		change.Object = "bucket " + bucket
+	}
 	stream, err := js.Stream(ctx, want.Name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
@@ -121,10 +130,14 @@ func diffStream(ctx context.Context, js jetstream.JetStream, want jetstream.Stre
 	case err != nil:
 		return nil, fmt.Errorf("look at stream %s: %w", want.Name, err)
 	}
-	change.Fields, err = differences(stream.CachedInfo().Config, want)
+	have := stream.CachedInfo().Config
+	change.Fields, err = differences(have, want)
 	change.apply = func(ctx context.Context) error {
 		_, err := js.UpdateStream(ctx, want)
 		return err
+	}
+	if have.PersistMode != want.PersistMode && slices.Contains(derivedStreams, want.Name) {
+		makeAnew(js, change, have, want)
 	}
 	return changed(change), err
 }
@@ -145,38 +158,6 @@ func diffConsumer(ctx context.Context, js jetstream.JetStream, stream string, wa
 	}
 	change.Fields, err = differences(consumer.CachedInfo().Config, want)
 	return changed(change), err
-}
-
-func diffBucket(ctx context.Context, js jetstream.JetStream, want jetstream.KeyValueConfig) (*Change, error) {
-	change := &Change{Object: "bucket " + want.Bucket}
-	change.apply = func(ctx context.Context) error {
-		_, err := js.CreateOrUpdateKeyValue(ctx, want)
-		return err
-	}
-	kv, err := js.KeyValue(ctx, want.Bucket)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		change.Missing = true
-		return change, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("look at bucket %s: %w", want.Bucket, err)
-	}
-	status, err := kv.Status(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("look at bucket %s: %w", want.Bucket, err)
-	}
-	have := status.Config()
-	compare := func(field string, h, w any) {
-		if h != w {
-			change.Fields = append(change.Fields, fmt.Sprintf("%s: server has %v, fleet needs %v", field, h, w))
-		}
-	}
-	compare("history", have.History, want.History)
-	compare("replicas", have.Replicas, want.Replicas)
-	compare("ttl", have.TTL, want.TTL)
-	compare("storage", have.Storage, want.Storage)
-	compare("limit_marker_ttl", have.LimitMarkerTTL, want.LimitMarkerTTL)
-	return changed(change), nil
 }
 
 func changed(c *Change) *Change {

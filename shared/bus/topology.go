@@ -66,9 +66,8 @@ func (c Config) LockTTL() time.Duration { return min(max(c.AckWait/2, time.Secon
 
 // Topology is everything that must exist on the server.
 type Topology struct {
-	Streams   []jetstream.StreamConfig
+	Streams   []jetstream.StreamConfig              // those of buckets, which are streams too, among them
 	Consumers map[string][]jetstream.ConsumerConfig // by stream
-	Buckets   []jetstream.KeyValueConfig
 }
 
 // Topology returns what a fleet with this configuration needs.
@@ -117,25 +116,38 @@ func (c Config) Topology() Topology {
 	fleet.PriorityPolicy = jetstream.PriorityPolicyOverflow
 	fleet.PriorityGroups = []string{GroupFleet}
 
+	// A bucket is such a stream to every client of NATS. Only as a stream can it be told
+	// how to reach the disk.
+	bucket := func(name, description string) jetstream.StreamConfig {
+		b := stream(bucketStream(name), description, key(name))
+		b.MaxMsgsPerSubject = 1
+		b.Discard = jetstream.DiscardNew
+		b.AllowRollup, b.DenyDelete = true, true
+		b.AllowMsgTTL, b.SubjectDeleteMarkerTTL = true, 5*time.Second
+		return b
+	}
+	// What follows from what is stored elsewhere needs not be on the disk before it counts:
+	// on its only server a derived bucket is written down soon after.
+	derived := func(name, description string) jetstream.StreamConfig {
+		b := bucket(name, description)
+		if c.Replicas == 1 {
+			b.PersistMode = jetstream.AsyncPersistMode
+		}
+		return b
+	}
+
 	return Topology{
-		Streams: []jetstream.StreamConfig{executions, later, events, decisions, dead, advisories},
+		Streams: []jetstream.StreamConfig{executions, later, events, decisions, dead, advisories,
+			derived(BucketLocks, "Who executes what"),
+			derived(BucketState, "Where each execution stands"),
+			bucket(BucketDelegations, "What was handed to a Lambda"),
+			bucket(BucketBudget, "What Lambdas may cost, and who may spend it"),
+			bucket(BucketAccess, "Tokens of the HTTP API and the console, without their secrets"),
+			bucket(BucketFleet, "Heartbeats of the components"),
+		},
 		Consumers: map[string][]jetstream.ConsumerConfig{
 			StreamExecutions: {fleet, consumer(ConsumerLocal, prefixLocal+">", "Work that no Lambda can take")},
 			StreamLater:      {consumer(ConsumerDue, prefixDue+">", "Moves due retries back to the queue")},
-		},
-		Buckets: []jetstream.KeyValueConfig{
-			{Bucket: BucketLocks, Description: "Who executes what", History: 1, Replicas: c.Replicas,
-				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
-			{Bucket: BucketState, Description: "Where each execution stands", History: 1, Replicas: c.Replicas,
-				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
-			{Bucket: BucketDelegations, Description: "What was handed to a Lambda", History: 1, Replicas: c.Replicas,
-				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
-			{Bucket: BucketBudget, Description: "What Lambdas may cost, and who may spend it", History: 1, Replicas: c.Replicas,
-				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
-			{Bucket: BucketAccess, Description: "Tokens of the HTTP API and the console, without their secrets", History: 1, Replicas: c.Replicas,
-				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
-			{Bucket: BucketFleet, Description: "Heartbeats of the components", History: 1, Replicas: c.Replicas,
-				Storage: jetstream.FileStorage, LimitMarkerTTL: 5 * time.Second},
 		},
 	}
 }

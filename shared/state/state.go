@@ -102,14 +102,21 @@ func (s *Store) Save(ctx context.Context, r Record, revision uint64) (uint64, er
 // Scan calls see with the records whose last change is later than revision after
 // and older than until, in the order of the changes, until see returns false. It
 // returns the revision to go on from. A record that changed meanwhile is met at its
-// new place.
+// new place. When the server has lost its last changes, or the bucket is another, it
+// begins again.
 func (s *Store) Scan(ctx context.Context, after uint64, until time.Time, see func(Record) bool) (uint64, error) {
 	name := "KV_" + s.kv.Bucket()
 	stream, err := s.js.Stream(ctx, name)
 	if err != nil {
 		return after, fmt.Errorf("scan states: %w", err)
 	}
-	if now := stream.CachedInfo().State; now.Msgs == 0 || now.LastSeq <= after {
+	switch now := stream.CachedInfo().State; {
+	case now.LastSeq < after:
+		after = 0
+	case now.LastSeq == after:
+		return after, nil
+	}
+	if stream.CachedInfo().State.Msgs == 0 {
 		return after, nil
 	}
 	consumer, err := s.js.OrderedConsumer(ctx, name, jetstream.OrderedConsumerConfig{

@@ -102,3 +102,23 @@ func TestWatchSeesNowAndLater(t *testing.T) {
 		t.Errorf("Watch: %v\n%s", err, diff)
 	}
 }
+
+// A server that lost its last changes gives their revisions to others: who has read
+// further than there is begins again.
+func TestAScanBeginsAgainWhenRevisionsWentBack(t *testing.T) {
+	t.Parallel()
+	s := open(t, time.Hour)
+	if _, err := s.Save(t.Context(), state.Record{Key: key, State: execution.Running}, 0); err != nil {
+		t.Fatal(err)
+	}
+	for after, want := range map[uint64]int{0: 1, 1: 0, 2: 1} {
+		seen := 0
+		next, err := s.Scan(t.Context(), after, time.Now().Add(time.Minute), func(state.Record) bool {
+			seen++
+			return true
+		})
+		if err != nil || seen != want || next != 1 {
+			t.Errorf("after %d: %d records, and on from %d: %v; want %d, and from 1", after, seen, next, err, want)
+		}
+	}
+}

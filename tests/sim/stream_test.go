@@ -41,18 +41,12 @@ type sent struct {
 }
 
 func (w *world) addStream(cfg jetstream.StreamConfig, consumers []jetstream.ConsumerConfig) *stream {
-	s := &stream{w: w, cfg: cfg, ids: map[string]sent{}, consumers: map[string]*consumer{}}
+	s := &stream{w: w, cfg: cfg, ids: map[string]sent{}, consumers: map[string]*consumer{}, marker: cfg.SubjectDeleteMarkerTTL}
 	for _, c := range consumers {
 		s.consumers[c.Name] = &consumer{stream: s, cfg: c, tried: map[uint64]int{}, pending: map[uint64]*pending{}}
 	}
 	w.streams[cfg.Name] = s
 	return s
-}
-
-func (w *world) addBucket(cfg jetstream.KeyValueConfig) {
-	s := w.addStream(jetstream.StreamConfig{Name: "KV_" + cfg.Bucket, Subjects: []string{"$KV." + cfg.Bucket + ".>"},
-		MaxMsgsPerSubject: int64(max(cfg.History, 1)), AllowMsgTTL: true, AllowRollup: true, Duplicates: 2 * time.Minute}, nil)
-	s.marker = cfg.LimitMarkerTTL
 }
 
 // streamOf is the stream that takes subject, or nil.

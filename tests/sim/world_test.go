@@ -62,9 +62,6 @@ func newWorld(seed uint64, fleet bus.Config, scratch string) *world {
 	for _, cfg := range topology.Streams {
 		w.addStream(cfg, topology.Consumers[cfg.Name])
 	}
-	for _, cfg := range topology.Buckets {
-		w.addBucket(cfg)
-	}
 	for _, server := range []string{"nats", "store"} {
 		if n := w.plan.number("outage", server); n%3 == 0 {
 			from := between(scramble(n), time.Second, faultsEnd-8*time.Second)

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/bus/bustest"
 	"github.com/sagefleet/sagefleet/shared/queue"
@@ -52,9 +54,25 @@ func TestProvision(t *testing.T) {
 	if _, err := js.UpdateStream(t.Context(), drifted); err != nil {
 		t.Fatal(err)
 	}
-	r := sage(t.Context(), "admin", "provision", "--nats", server.Config.URL)
-	r.args = r.args[:2]
-	compare(t, "provision.golden", append(results, r)...)
+	synced, err := js.Stream(t.Context(), "KV_"+bus.BucketState)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := synced.CachedInfo().Config
+	before.PersistMode = jetstream.DefaultPersistMode // as it was provisioned by earlier releases
+	if err := js.DeleteStream(t.Context(), before.Name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), before); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"admin", "provision"}, {"admin", "provision", "--apply"}, {"backlog"},
+		{"admin", "provision", "--apply", "--anew"}, {"admin", "provision"}} {
+		r := sage(t.Context(), append(args, "--nats", server.Config.URL)...)
+		r.args = args
+		results = append(results, r)
+	}
+	compare(t, "provision.golden", results...)
 }
 
 func TestBacklog(t *testing.T) {

@@ -5,15 +5,22 @@ import (
 	"fmt"
 
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
 type provisionCommand struct {
 	Apply bool `help:"Create what is missing and change what differs."`
+	Anew  bool `help:"With --apply, also remove and make again the buckets of locks and records where the server can't change them."`
 }
 
 // Help documents the exit codes.
 func (provisionCommand) Help() string {
 	return `Compares the server's streams, consumers and buckets with those the fleet needs, and prints each difference.
+
+What the server can't change is made anew only with --anew, and only the buckets of locks and records are. Work
+under way then goes on with its attempts counted from the start, or is done twice and counts once; records of what ended
+come back as the bridge's reconciler meets the outcomes. A fleet of one server that was provisioned before locks and
+records were written behind works as it is, and gets faster with it.
 
 Exit codes:
 
@@ -50,11 +57,35 @@ func (c provisionCommand) Run(ctx context.Context, a *app) error {
 		_, _ = fmt.Fprintf(a.stdout, "\n%s. Nothing was changed; apply with `sage admin provision --apply`.\n", count(len(changes), "difference"))
 		return exit(exitDiffers)
 	}
-	if err := bus.Apply(ctx, changes); err != nil {
+	apply, err := c.wanted(changes)
+	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.stdout, "\n%s applied.\n", count(len(changes), "difference"))
+	if err := bus.Apply(ctx, apply); err != nil {
+		return err
+	}
+	left := "."
+	if n := len(changes) - len(apply); n > 0 {
+		left = fmt.Sprintf(", %d left as it is.", n)
+	}
+	_, err = fmt.Fprintf(a.stdout, "\n%s applied%s\n", count(len(apply), "difference"), left)
 	return err
+}
+
+// wanted returns the changes that were asked for. What the fleet can't do without and
+// was not asked for is an error, before anything is changed.
+func (c provisionCommand) wanted(changes []bus.Change) ([]bus.Change, error) {
+	var apply []bus.Change
+	for _, change := range changes {
+		switch {
+		case !change.Anew || c.Anew:
+			apply = append(apply, change)
+		case !change.Optional:
+			return nil, fault.New(bus.CodeDrift, "the server can't change %s", change).
+				Advise("read `sage admin provision --help`, then add --anew to make it again, empty").Permanent()
+		}
+	}
+	return apply, nil
 }
 
 func (a *app) printChange(c bus.Change) error {
@@ -70,5 +101,13 @@ func (a *app) printChange(c bus.Change) error {
 			return err
 		}
 	}
-	return nil
+	if !c.Anew {
+		return nil
+	}
+	note := "    the server can't change that: --apply --anew makes it again, empty"
+	if c.Optional {
+		note += "; it works as it is, only slower"
+	}
+	_, err := fmt.Fprintln(a.stdout, note)
+	return err
 }

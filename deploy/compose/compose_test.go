@@ -30,7 +30,7 @@ func load(t *testing.T, files ...string) types.Services {
 func TestServicesKeepTheRules(t *testing.T) {
 	for variant, files := range variants {
 		services := load(t, files...)
-		for _, name := range []string{"nats", "provision", "worker", "bridge", "lambda", "sage", "gc"} {
+		for _, name := range []string{"nats", "provision", "worker", "bridge", "lambda", "serve", "sage", "gc"} {
 			if _, ok := services[name]; !ok {
 				t.Errorf("%s: there is no service %s", variant, name)
 			}
@@ -114,6 +114,10 @@ func lint(services types.Services) (faults []string) {
 			(err != nil || s.StopGracePeriod == nil || time.Duration(*s.StopGracePeriod) < drain+15*time.Second) {
 			report("grace", "stop_grace_period leaves less than DRAIN, %s, and 15s", variables["DRAIN"])
 		}
+		if drain, err := time.ParseDuration(variables["SERVE_DRAIN"]); variables["SERVE_DRAIN"] != "" &&
+			(err != nil || s.StopGracePeriod == nil || time.Duration(*s.StopGracePeriod) < drain+15*time.Second) {
+			report("grace", "stop_grace_period leaves less than SERVE_DRAIN, %s, and 15s", variables["SERVE_DRAIN"])
+		}
 		for _, port := range s.Ports {
 			if ip := net.ParseIP(port.HostIP); ip == nil || !ip.IsLoopback() {
 				report("ports", "port %d is published to everybody", port.Target)
@@ -126,7 +130,7 @@ func lint(services types.Services) (faults []string) {
 			!slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == path && v.Source == "storage" }) {
 			report("storage", "%s is not on the fleet's volume", path)
 		}
-		if variables["STORAGE_URL"] != "" && (name == "worker" || name == "bridge") &&
+		if variables["STORAGE_URL"] != "" && (name == "worker" || name == "bridge" || name == "serve") &&
 			s.DependsOn["provision"].Condition != types.ServiceConditionCompletedSuccessfully {
 			report("order", "it starts before there are streams")
 		}
@@ -149,8 +153,10 @@ func lint(services types.Services) (faults []string) {
 // addresses are the faults in what a service is told of others, and of its own ports.
 func addresses(services types.Services, s types.ServiceConfig) (faults []string) {
 	variables := Environment(s)
-	if listen := variables["METRICS_LISTEN"]; listen != "" && !slices.Contains(s.Expose, strings.TrimPrefix(listen, ":")) {
-		faults = append(faults, "it listens at "+listen+", and doesn't expose it")
+	for _, name := range []string{"METRICS_LISTEN", "LISTEN"} {
+		if listen := variables[name]; listen != "" && !slices.Contains(s.Expose, listen[strings.LastIndexByte(listen, ':')+1:]) {
+			faults = append(faults, "it listens at "+listen+", and doesn't expose it")
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
 		for one := range strings.SplitSeq(variables[name], ",") {

@@ -23,6 +23,12 @@ import (
 	"github.com/sagefleet/sagefleet/deploy/images"
 )
 
+// Programs are the packages whose binaries the services run.
+var Programs = []string{
+	"./worker/cmd/worker", "./worker/cmd/lambda", "./bridge/cmd/bridge", "./producer/cmd/sage", "./deploy/cmd/lambdalocal",
+	"github.com/nats-io/nats-server/v2",
+}
+
 // Processes are the services of a topology, ready to be started on this machine.
 type Processes struct {
 	All []Process // in the order in which they start
@@ -96,6 +102,10 @@ func (p *Processes) Environment(name string) (map[string]string, error) {
 	one, err := p.prepare(s, 1)
 	return one.Env, err
 }
+
+// Address is where the first process of a service listens that exposes a port, as
+// host:port; empty when none does.
+func (p *Processes) Address(service, port string) string { return p.ports[service+":"+port] }
 
 func (p *Processes) prepare(s types.ServiceConfig, number int) (Process, error) {
 	program := p.programs[strings.TrimPrefix(strings.Split(s.Image, ":")[0], "sagefleet/")]

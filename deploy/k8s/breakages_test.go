@@ -145,6 +145,17 @@ var breakages = map[string]breakage{
 	}},
 	"no such volume": {"references", workers, func(s set) { worker(s).Containers[0].VolumeMounts[0].Name = "data" }},
 
+	"no database": {"network", "Deployment/serve", func(s set) { delete(s, "NetworkPolicy/database-clients") }},
+	"a password in a manifest": {"secrets", "Deployment/serve", func(s set) {
+		for _, c := range s.pods() {
+			for i := range c.spec.Containers {
+				if c.spec.Containers[i].Name == "serve" {
+					c.spec.Containers[i].Env = append(c.spec.Containers[i].Env, core.EnvVar{Name: "LEDGER_URL", Value: "postgres://sage:canary@db/ledger"})
+				}
+			}
+		}
+	}},
+
 	"about nobody": {"selectors", "PodDisruptionBudget/nats", func(s set) {
 		s["PodDisruptionBudget/nats"].(*policy.PodDisruptionBudget).Spec.Selector.MatchLabels["app.kubernetes.io/name"] = "nat"
 	}},

@@ -46,11 +46,11 @@ func TestProgramsTakeTheirEnvironment(t *testing.T) {
 				checked++
 			}
 		}
-		if checked < 4 {
+		if checked < 5 {
 			t.Errorf("%s: only %d containers were looked at", overlay, checked)
 		}
 		for name := range s.configMap("fleet") {
-			if !slices.ContainsFunc([]string{"worker", "bridge"}, func(p string) bool { return programs.All[p].Reads(name) }) {
+			if !slices.ContainsFunc([]string{"worker", "bridge", "sage serve"}, func(p string) bool { return programs.All[p].Reads(name) }) {
 				t.Errorf("%s: %s is a setting of nobody", overlay, name)
 			}
 		}

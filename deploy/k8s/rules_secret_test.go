@@ -9,7 +9,10 @@ import (
 
 	core "k8s.io/api/core/v1"
 
+	"github.com/sagefleet/sagefleet/producer/access"
+	"github.com/sagefleet/sagefleet/producer/server"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/ledger"
 	"github.com/sagefleet/sagefleet/shared/secret"
 )
 
@@ -33,7 +36,7 @@ func checkSecrets(s set, report reporter) {
 		report(name, "is a secret in a manifest")
 	}
 	elsewhere := func(value string) bool {
-		return value == "" || strings.HasPrefix(value, "file:///") || strings.HasPrefix(value, "secretsmanager://")
+		return value == "" || strings.HasPrefix(value, "file:///") || strings.HasPrefix(value, "sqlite:///") || strings.HasPrefix(value, "secretsmanager://")
 	}
 	for _, p := range s.pods() {
 		for _, c := range p.containers() {
@@ -53,9 +56,11 @@ func checkSecrets(s set, report reporter) {
 // secrets are the variables that hold one, or say where it is.
 var secrets = func() map[string]bool {
 	names := map[string]bool{}
-	for field := range reflect.TypeFor[bus.Config]().Fields() {
-		if field.Type == reflect.TypeFor[secret.Secret]() {
-			names[field.Tag.Get("env")] = true
+	for _, config := range []reflect.Type{reflect.TypeFor[bus.Config](), reflect.TypeFor[ledger.Config](), reflect.TypeFor[access.Config](), reflect.TypeFor[server.Config]()} {
+		for field := range config.Fields() {
+			if field.Type == reflect.TypeFor[secret.Secret]() {
+				names[field.Tag.Get("env")] = true
+			}
 		}
 	}
 	return names
@@ -64,7 +69,7 @@ var secrets = func() map[string]bool {
 // checkIdentity: each container joins NATS as who it is, sees no other's key, and asks
 // AWS for its own role, with a token that is not the cluster's.
 func checkIdentity(s set, report reporter) {
-	as := map[string]string{"worker": "worker", "bridge": "bridge", "provision": "admin", "gc": "gc"}
+	as := map[string]string{"worker": "worker", "bridge": "bridge", "serve": "serve", "provision": "admin", "gc": "gc"}
 	roles := map[string]string{}
 	for _, p := range s.pods() {
 		for _, c := range p.containers() {

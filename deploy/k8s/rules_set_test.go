@@ -143,6 +143,9 @@ func checkNetwork(s set, report reporter) {
 			if variables["AWS_ROLE_ARN"] != "" {
 				needs[443] = "AWS"
 			}
+			if url := variables["LEDGER_URL"]; url != "" && !strings.HasPrefix(url, "sqlite:") {
+				needs[5432] = "the ledger's database"
+			}
 		}
 		for port, what := range needs {
 			if !reaches(p, port) {

@@ -12,8 +12,13 @@ import (
 
 	"github.com/sagefleet/sagefleet/bridge"
 	"github.com/sagefleet/sagefleet/bridge/remote"
+	"github.com/sagefleet/sagefleet/producer/access"
+	"github.com/sagefleet/sagefleet/producer/api"
 	"github.com/sagefleet/sagefleet/producer/retention"
+	"github.com/sagefleet/sagefleet/producer/server"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/guard"
+	"github.com/sagefleet/sagefleet/shared/ledger"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/telemetry"
 	"github.com/sagefleet/sagefleet/worker"
@@ -51,6 +56,17 @@ type gcConfig struct {
 	Retention  retention.Config
 }
 
+type serveConfig struct {
+	StorageURL string `env:"STORAGE_URL,required"`
+	Fleet      bus.Config
+	Server     server.Config
+	API        api.Config
+	Access     access.Config
+	Ledger     ledger.Config
+	Telemetry  telemetry.Config
+	Attempts   guard.Config
+}
+
 // All are the programs that run for long, or from a timer, by name and first
 // arguments.
 var All = map[string]Program{
@@ -60,6 +76,9 @@ var All = map[string]Program{
 	"bridge": program("bridge/cmd/bridge/main.go", "config", func(c *bridgeConfig) error {
 		return errors.Join(c.Fleet.Validate(), c.Bridge.Validate(), c.Remote.Validate(), c.Telemetry.Validate(),
 			c.Bridge.Budget.Validate(c.Remote.MaxCost()))
+	}),
+	"sage serve": program("producer/cmd/sage/serve.go", "served", func(c *serveConfig) error {
+		return errors.Join(c.Fleet.Validate(), c.Server.Validate(), c.API.Validate(), c.Access.Validate(), c.Telemetry.Validate())
 	}),
 	"sage admin provision": program("producer/cmd/sage/provision.go", "", func(c *provisionConfig) error { return c.Fleet.Validate() }),
 	"sage admin gc": program("producer/cmd/sage/gc.go", "", func(c *gcConfig) error {

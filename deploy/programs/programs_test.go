@@ -33,6 +33,9 @@ func TestConfigurationsAreTheMains(t *testing.T) {
 		for field := range p.reads.Fields() {
 			have = append(have, field.Type.String())
 		}
+		if p.Config == "served" { // STORAGE_URL is a flag of every command of sage
+			have = slices.DeleteFunc(have, func(kind string) bool { return kind == "string" })
+		}
 		slices.Sort(have)
 		slices.Sort(want)
 		if len(want) == 0 || !slices.Equal(have, want) {

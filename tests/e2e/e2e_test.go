@@ -20,6 +20,7 @@ var commands = []string{
 	"./worker/cmd/lambda",
 	"./bridge/cmd/bridge",
 	"./producer/cmd/sage",
+	"./deploy/cmd/lambdalocal",
 	"github.com/nats-io/nats-server/v2",
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sagefleet/sagefleet/deploy/compose"
 	"github.com/sagefleet/sagefleet/deploy/lambdalocal"
 	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/shared/bus"
@@ -28,6 +29,12 @@ import (
 // plain runs the fleet on a server without TLS, where anyone may do anything.
 var plain = flag.Bool("plain", false, "run the fleet without TLS, identities and permissions")
 
+// composed tells every process what deploy/compose tells it, as far as the test doesn't.
+var composed = flag.Bool("composed", false, "run the fleet with the environment of deploy/compose, without TLS")
+
+// open reports whether anyone may do anything on the fleet's server.
+func open() bool { return *plain || *composed }
+
 // mailboxes are those of the one producer there is.
 var mailboxes = []string{"pedidos", "ventas", "casilla-1", "casilla-2", "casilla-3", "casilla-4", "casilla-5", "casilla-6"}
 
@@ -41,6 +48,7 @@ type fleet struct {
 	producer *producer.Producer
 	cfg      bus.Config
 	vars     map[string]string
+	topology *compose.Processes // nil unless composed
 }
 
 // newFleet starts a server and provisions it. vars is added to what every process
@@ -48,6 +56,9 @@ type fleet struct {
 func newFleet(t testing.TB, storageURL string, vars map[string]string) *fleet {
 	t.Helper()
 	security := secure(t)
+	if *composed {
+		return newComposedFleet(t, security, storageURL, vars)
+	}
 	s := startServer(t, security, t.TempDir(), process.AnyPort)
 	f := prepareFleet(t, security, s.URL, storageURL, vars)
 	f.join(t, s)
@@ -62,7 +73,7 @@ func secure(t testing.TB) bustest.Security {
 
 func startServer(t testing.TB, security bustest.Security, dir string, port int) process.Server {
 	t.Helper()
-	if *plain {
+	if open() {
 		return process.StartServer(t, binaries, dir, port)
 	}
 	return process.StartServer(t, binaries, dir, port, "--config", security.File)
@@ -101,7 +112,7 @@ func (f *fleet) join(t testing.TB, s process.Server) {
 
 // config is how i connects.
 func (f *fleet) config(i bus.Identity) bus.Config {
-	if *plain {
+	if open() {
 		return f.cfg
 	}
 	return f.security.As(i, f.cfg)
@@ -109,8 +120,9 @@ func (f *fleet) config(i bus.Identity) bus.Config {
 
 // as returns the fleet's variables as i is told them, and more.
 func (f *fleet) as(i bus.Identity, more map[string]string) map[string]string {
-	all := maps.Clone(f.vars)
-	if !*plain {
+	all := f.told(i)
+	maps.Copy(all, f.vars)
+	if !open() {
 		maps.Copy(all, f.security.Variables(i))
 	}
 	maps.Copy(all, more)

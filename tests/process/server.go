@@ -31,9 +31,16 @@ const AnyPort = -1
 // arguments if there are any, and waits until it tells its port.
 func StartServer(t testing.TB, binaries, dir string, port int, args ...string) Server {
 	t.Helper()
+	return StartConfiguredServer(t, binaries, dir, port, append([]string{"--jetstream", "--store_dir", dir}, args...)...)
+}
+
+// StartConfiguredServer is StartServer where the arguments name a configuration that
+// says where streams are kept. dir is for a file that tells the port.
+func StartConfiguredServer(t testing.TB, binaries, dir string, port int, args ...string) Server {
+	t.Helper()
 	name := "test-" + nats.NewInbox()[len(nats.InboxPrefix):]
 	p := Start(t, filepath.Join(binaries, "nats-server"), nil, append([]string{"--name", name, "--addr", "127.0.0.1",
-		"--port", strconv.Itoa(port), "--jetstream", "--store_dir", dir, "--ports_file_dir", dir}, args...)...)
+		"--port", strconv.Itoa(port), "--ports_file_dir", dir}, args...)...)
 	var ports struct {
 		NATS []string `json:"nats"`
 	}

@@ -79,6 +79,9 @@ func run(ctx context.Context, opts options, out, logs io.Writer) error {
 }
 
 func (o options) config(logs io.Writer) lambdalocal.Config {
+	if len(o.Bootstrap) > 1 && o.Bootstrap[0] == "--" { // which the parser hands on
+		o.Bootstrap = o.Bootstrap[1:]
+	}
 	cfg := lambdalocal.Config{
 		Function: o.Function, Command: o.Bootstrap, Listen: o.Listen, MemoryMB: o.Memory, Timeout: o.Timeout,
 		Concurrency: o.Concurrency, ScaleRate: o.ScaleRate, KeepAlive: o.KeepAlive, NeverFreeze: o.NeverFreeze, Logs: logs,

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -34,35 +35,60 @@ type form struct {
 }
 
 func (a *API) submitForm(w http.ResponseWriter, r *http.Request) error {
+	f := &form{API: a, r: r}
+	done, err := f.take(w)
+	if err != nil {
+		return err
+	}
+	return accepted(w, done)
+}
+
+// SubmitForm has the files of a form accepted for another handler, which answers.
+// With an error it returns as much of the request as was read, with the text of the
+// configuration, so that it need not be written again. See [Explain] for the error.
+func (a *API) SubmitForm(w http.ResponseWriter, r *http.Request) (execution.Request, error) {
+	f := &form{API: a, r: r}
+	f.Method = "console"
+	done, err := f.take(w)
+	if err != nil {
+		f.Config.Text = cmp.Or(f.called, string(f.config))
+		return f.Request, err
+	}
+	f.ID, f.Mailbox = done.ID, done.Mailbox
+	return f.Request, nil
+}
+
+// take reads the form, within what is allowed.
+func (f *form) take(w http.ResponseWriter) (Accepted, error) {
+	a, r := f.API, f.r
 	if r.ContentLength > a.cfg.MaxUpload {
-		return &http.MaxBytesError{Limit: a.cfg.MaxUpload}
+		return Accepted{}, &http.MaxBytesError{Limit: a.cfg.MaxUpload}
 	}
 	select {
 	case a.uploads <- struct{}{}:
 		defer func() { <-a.uploads }()
 	default:
-		return fault.New(CodeBusy, "%d uploads are under way", a.cfg.Uploads).Advise("try again in a moment")
+		return Accepted{}, fault.New(CodeBusy, "%d uploads are under way", a.cfg.Uploads).Advise("try again in a moment")
 	}
 	if err := a.room(r.Context()); err != nil {
-		return err
+		return Accepted{}, err
 	}
 	r.Body = a.body(w, r, a.cfg.MaxUpload)
 	parts, err := r.MultipartReader()
 	if err != nil {
-		return malformed(err)
+		return Accepted{}, malformed(err)
 	}
-	f := &form{API: a, r: r}
-	stands, err := f.submit(w, parts)
+	stands, done, err := f.submit(parts)
 	if _, named := errors.AsType[unclear](err); named {
-		return err
+		return done, err
 	}
-	a.discard(r.Context(), slices.DeleteFunc(f.uploads, func(in execution.Input) bool {
+	a.discard(r.Context(), slices.DeleteFunc(slices.Clone(f.uploads), func(in execution.Input) bool {
 		return err == nil && slices.ContainsFunc(stands.Inputs, func(s execution.Input) bool { return s.URI == in.URI })
 	}))
-	return err
+	return done, err
 }
 
-func (f *form) submit(w http.ResponseWriter, parts *multipart.Reader) (execution.Request, error) {
+func (f *form) submit(parts *multipart.Reader) (execution.Request, Accepted, error) {
 	for n := 0; ; n++ {
 		part, err := parts.NextPart()
 		if err == io.EOF { //nolint:errorlint // wrapped, it says that the form has no end
@@ -77,22 +103,22 @@ func (f *form) submit(w http.ResponseWriter, parts *multipart.Reader) (execution
 			err = f.part(part)
 		}
 		if err != nil {
-			return f.Request, err
+			return f.Request, Accepted{}, err
 		}
 	}
 	if err := f.begin(); err != nil {
-		return f.Request, err
+		return f.Request, Accepted{}, err
 	}
 	if f.called != "" {
 		if err := f.named(f.r.Context(), &f.submission, f.called); err != nil {
-			return f.Request, err
+			return f.Request, Accepted{}, err
 		}
 	}
 	if f.config == nil {
-		return f.Request, unfit("configuration", "there is no configuration", "a part named configuration: a file, or the name of one that is kept")
+		return f.Request, Accepted{}, unfit("configuration", "there is no configuration", "a part named configuration: a file, or the name of one that is kept")
 	}
 	f.Inputs = f.uploads
-	return f.accept(w, f.r, f.submission)
+	return f.accept(f.r.Context(), f.submission)
 }
 
 // malformed gives errors of reading the form their code.
@@ -165,16 +191,18 @@ func (f *form) field(name, value string) (err error) {
 // configurationPart is a file, or what -F 'configuration=…' gives: the name of a
 // configuration, or its text.
 func (f *form) configurationPart(p *multipart.Part) error {
-	if f.config != nil || f.called != "" {
-		return unfit("configuration", "it is given twice", "it once")
-	}
 	text, err := readField(p, "configuration", spec.MaxBytes)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case len(text) == 0 && (f.config != nil || f.called != ""):
+		return nil // a browser also sends the fields that were left empty
+	case len(f.config) > 0 || f.called != "":
+		return unfit("configuration", "it is given twice", "it once")
 	}
 	name := strings.TrimSpace(string(text))
 	if _, err := configurations.ParseRef(name); err == nil && p.FileName() == "" {
-		f.called = name
+		f.called, f.config = name, nil
 		return nil
 	}
 	f.config = append([]byte{}, text...) // an empty one is one too

@@ -102,6 +102,12 @@ func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	answer(w, p.Status, problemType, p)
 }
 
+// Explain returns the status of what went wrong, and what is told of it.
+func Explain(err error) (status int, told *fault.Error) {
+	p, _ := describe(err)
+	return p.Status, fault.Describe(recode(err))
+}
+
 // describe returns what is told of err, and when it makes sense to try again.
 func describe(err error) (p Problem, after time.Duration) {
 	err = recode(err)

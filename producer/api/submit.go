@@ -57,28 +57,28 @@ type submission struct {
 	warnings      spec.Issues
 }
 
-// accept checks the configuration, has the request accepted, and answers.
-func (a *API) accept(w http.ResponseWriter, r *http.Request, s submission) (stands execution.Request, err error) {
-	ctx, span := trace.Start(trace.Continue(r.Context(), s.Trace), "accept "+s.Mailbox, trace.Server, s.Key())
+// accept checks the configuration and has the request accepted. It returns the request
+// that stands, and the answer.
+func (a *API) accept(ctx context.Context, s submission) (stands execution.Request, done Accepted, err error) {
+	ctx, span := trace.Start(trace.Continue(ctx, s.Trace), "accept "+s.Mailbox, trace.Server, s.Key())
 	defer func() { span.End(err) }()
 	if s.config != nil {
 		if s.warnings, err = configurations.Check("configuration", s.config); err != nil {
-			return s.Request, err
+			return s.Request, done, err
 		}
 		if s.Config, err = a.producer.Config(ctx, s.Mailbox, s.ID, s.config); err != nil {
-			return s.Request, err
+			return s.Request, done, err
 		}
 	}
 	if stands, err = a.producer.Accept(ctx, s.Request); err != nil {
 		if !fault.IsPermanent(err) || fault.CodeOf(err) == queue.CodeTooLarge {
 			err = unclear{err}
 		}
-		return stands, err
+		return stands, done, err
 	}
 	log := trace.Named(ctx, zerolog.Ctx(ctx).With().Str("mailbox", s.Mailbox).Str("execution", s.ID)).Logger()
 	log.Info().Int("files", len(stands.Inputs)).Msg("accepted")
-	w.Header().Set("Location", location(stands.Key()))
-	return stands, ok(w, http.StatusAccepted, Accepted{stands.Key(), execution.Accepted, s.configuration, stands.Inputs, s.warnings})
+	return stands, Accepted{stands.Key(), execution.Accepted, s.configuration, stands.Inputs, s.warnings}, nil
 }
 
 // unclear is an error after which the request may be stored: what it names must stay.
@@ -182,8 +182,16 @@ func (a *API) submitJSON(w http.ResponseWriter, r *http.Request) error {
 	if err := a.present(r.Context(), s.Request); err != nil {
 		return err
 	}
-	_, err = a.accept(w, r, s)
-	return err
+	_, done, err := a.accept(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	return accepted(w, done)
+}
+
+func accepted(w http.ResponseWriter, done Accepted) error {
+	w.Header().Set("Location", location(done.Key))
+	return ok(w, http.StatusAccepted, done)
 }
 
 // present refuses inputs that the mailbox may not read, and those that are not in

@@ -32,6 +32,8 @@ type Parts struct {
 
 	// Ledger is the history; nil where none is kept.
 	Ledger *ledger.Ledger
+	// Submit takes files; nil where none are taken here.
+	Submit Submitter
 	// Budget says what the Lambda may cost and did; nil where there is no Lambda.
 	Budget func(context.Context) (Budget, error)
 }
@@ -87,6 +89,10 @@ func (c *Console) routes() http.Handler {
 	mux.Handle("GET /dead", c.show(page{"dead", c.viewDead}))
 	mux.HandleFunc("GET /dead/export", c.exportDead)
 	mux.HandleFunc("POST /dead/redrive", c.redriveGroup)
+	if c.parts.Submit != nil {
+		mux.Handle("GET /submit", c.show(page{"submit", c.viewSubmit}))
+		mux.HandleFunc("POST /submit", c.submit)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { c.fail(w, newVisit(r), errNoPage) })
 	known := access.Handler(c.parts.Access, mux, c.refuse)
 	open := http.NewServeMux()

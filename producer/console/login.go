@@ -36,8 +36,8 @@ func (c *Console) signIn(sessions Sessions) http.HandlerFunc {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		next := here(r.PostFormValue("next"))
 		if _, err := sessions.SignIn(w, r, r.PostFormValue("token")); err != nil {
-			e := fault.Describe(err)
-			c.write(w, newVisit(r), statusOf(e), "login", loginView{next, e})
+			status, told := explain(err)
+			c.write(w, newVisit(r), status, "login", loginView{next, told})
 			return
 		}
 		http.Redirect(w, r, next, http.StatusSeeOther)

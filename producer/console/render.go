@@ -9,11 +9,10 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/producer/access"
+	"github.com/sagefleet/sagefleet/producer/api"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
-	"github.com/sagefleet/sagefleet/shared/ledger"
 )
 
 //go:embed pages/*.html
@@ -55,6 +54,7 @@ type frame struct {
 
 	Who        string // is signed in
 	CanSignOut bool
+	Submits    bool // may submit files
 }
 
 type link struct {
@@ -63,7 +63,8 @@ type link struct {
 }
 
 // navigation is where pages are found, in the order in which they are shown.
-var navigation = []link{{Name: "fleet", URL: "/"}, {Name: "executions", URL: "/executions"}, {Name: "dead", URL: "/dead"}}
+var navigation = []link{{Name: "fleet", URL: "/"}, {Name: "executions", URL: "/executions"}, {Name: "dead", URL: "/dead"},
+	{Name: "submit", URL: "/submit"}}
 
 func (c *Console) frame(v *visit, name string, body any) frame {
 	f := frame{visit: v, Name: name, Body: body, Theme: v.theme, Lang: v.words.Code, Back: v.URL.RequestURI()}
@@ -73,12 +74,21 @@ func (c *Console) frame(v *visit, name string, body any) frame {
 	}
 	f.Who = v.who.Name
 	_, f.CanSignOut = c.parts.Access.(Sessions)
+	f.Submits = c.maySubmit(v)
 	f.Dead = c.watch.now().Backlog.Dead
 	for _, l := range navigation {
+		if l.Name == "submit" && !f.Submits {
+			continue
+		}
 		l.Current = l.Name == name || l.Name == "executions" && name == "execution"
 		f.Nav = append(f.Nav, l)
 	}
 	return f
+}
+
+// maySubmit reports whether the visitor can submit files here.
+func (c *Console) maySubmit(v *visit) bool {
+	return c.parts.Submit != nil && v.who.Role.Includes(access.Submitter)
 }
 
 // write renders a page. Nothing is sent before it is whole.
@@ -99,31 +109,20 @@ var errNoPage = fault.New("PAGE_UNKNOWN", "the console has no such page").Advise
 
 // fail shows an error as a page.
 func (c *Console) fail(w http.ResponseWriter, v *visit, err error) {
-	e := fault.Describe(err)
-	status := statusOf(e)
+	status, e := explain(err)
 	if status >= 500 {
 		zerolog.Ctx(v.Context()).Error().Err(err).Str("path", v.URL.Path).Msg("page not shown")
 	}
 	c.write(w, v, status, "error", e)
 }
 
-// statusOf is the HTTP status of a failure.
-func statusOf(e *fault.Error) int {
-	switch e.Code {
-	case errNoPage.Code, errNoFile.Code, producer.CodeUnknown, producer.CodeNotPublished:
-		return http.StatusNotFound
-	case execution.CodeID, execution.CodeMailbox, ledger.CodeCursor:
-		return http.StatusBadRequest
-	case producer.CodeNotDead, producer.CodeRequestGone:
-		return http.StatusConflict
-	case access.CodeMissing, access.CodeInvalid:
-		return http.StatusUnauthorized
-	case access.CodeDenied:
-		return http.StatusForbidden
-	case access.CodeRate:
-		return http.StatusTooManyRequests
-	case access.CodeUnavailable:
-		return http.StatusServiceUnavailable
+// explain returns the status of a failure, and what is told of it.
+func explain(err error) (int, *fault.Error) {
+	switch e := fault.Describe(err); e.Code {
+	case errNoPage.Code:
+		return http.StatusNotFound, e
+	case execution.CodeID, execution.CodeMailbox: // of an address
+		return http.StatusBadRequest, e
 	}
-	return http.StatusInternalServerError
+	return api.Explain(err)
 }

@@ -98,7 +98,7 @@ func Open(ctx context.Context, p Parts, cfg Config, limits api.Config) (*Server,
 	tracker := producer.NewTracker(p.JS, state.New(p.JS, kv, 0), p.Objects)
 	requests := api.New(api.Fleet{JS: p.JS, Objects: p.Objects, Presign: p.Presign, Tracker: tracker, Operator: operator, History: p.Ledger, Access: p.Access}, limits)
 	s := &Server{cfg: cfg, projector: ledger.NewProjector(p.Ledger, p.JS),
-		pages: console.New(console.Parts{Access: p.Access, JS: p.JS, Objects: p.Objects, Fleet: p.Fleet, StateTTL: p.StateTTL, Ledger: p.Ledger, Budget: p.Budget})}
+		pages: console.New(console.Parts{Access: p.Access, JS: p.JS, Objects: p.Objects, Fleet: p.Fleet, StateTTL: p.StateTTL, Ledger: p.Ledger, Submit: requests, Budget: p.Budget})}
 	p.Monitor.Register(lag(s.projector))
 	s.handler = routes(requests.Handler(), s.pages, p.Monitor.Handler(), p.Access)
 	return s, nil

@@ -14,7 +14,7 @@ var contrast string
 
 // pages are all there are, by the name of their pictures.
 func pages() map[string]string {
-	return map[string]string{"fleet": "/", "executions": "/executions", "dead": "/dead", "nowhere": "/nowhere"}
+	return map[string]string{"fleet": "/", "executions": "/executions", "dead": "/dead", "submit": "/submit", "nowhere": "/nowhere"}
 }
 
 // TestPagesCanBeRead looks at every page in both schemes and on a phone: all text stands

@@ -49,6 +49,7 @@ type Console struct {
 	parts   Parts
 	events  *event.Publisher
 	watch   *watch
+	trends  *trends // nil without a ledger
 	handler http.Handler
 	closing chan struct{} // closed when Run ends: then live pages end too
 }
@@ -56,6 +57,9 @@ type Console struct {
 // New returns a Console of parts. Its pages show the fleet while Run runs.
 func New(parts Parts) *Console {
 	c := &Console{parts: parts, events: event.New(parts.JS, bus.SubjectEvent), watch: newWatch(), closing: make(chan struct{})}
+	if parts.Ledger != nil {
+		c.trends = newTrends(parts.Ledger)
+	}
 	c.handler = c.routes()
 	return c
 }
@@ -77,23 +81,39 @@ type page struct {
 	view func(*visit) (any, error)
 }
 
+// route is one address. Handlers ask themselves what the visitor may do there:
+// tests try every role and mailbox on each.
+type route struct {
+	pattern string
+	handle  http.HandlerFunc
+}
+
+// guarded are the routes of those who are known.
+func (c *Console) guarded() []route {
+	all := []route{
+		{"GET /{$}", c.show(page{"fleet", c.viewFleet})},
+		{"GET /executions", c.show(page{"executions", c.viewExecutions})},
+		{"GET /executions/{mailbox}/{id}", c.show(page{"execution", c.viewExecution})},
+		{"GET /executions/{mailbox}/{id}/report", c.serveReport},
+		{"GET /executions/{mailbox}/{id}/files/{name}", c.serveFile},
+		{"POST /executions/{mailbox}/{id}/redrive", c.redrive},
+		{"POST /executions/{mailbox}/{id}/cancel", c.cancel},
+		{"GET /dead", c.show(page{"dead", c.viewDead})},
+		{"GET /dead/export", c.exportDead},
+		{"POST /dead/redrive", c.redriveGroup},
+		{"/", func(w http.ResponseWriter, r *http.Request) { c.fail(w, newVisit(r), errNoPage) }},
+	}
+	if c.parts.Submit != nil {
+		all = append(all, route{"GET /submit", c.show(page{"submit", c.viewSubmit})}, route{"POST /submit", c.submit})
+	}
+	return all
+}
+
 func (c *Console) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", c.show(page{"fleet", c.viewFleet}))
-	mux.Handle("GET /executions", c.show(page{"executions", c.viewExecutions}))
-	mux.Handle("GET /executions/{mailbox}/{id}", c.show(page{"execution", c.viewExecution}))
-	mux.HandleFunc("GET /executions/{mailbox}/{id}/report", c.serveReport)
-	mux.HandleFunc("GET /executions/{mailbox}/{id}/files/{name}", c.serveFile)
-	mux.HandleFunc("POST /executions/{mailbox}/{id}/redrive", c.redrive)
-	mux.HandleFunc("POST /executions/{mailbox}/{id}/cancel", c.cancel)
-	mux.Handle("GET /dead", c.show(page{"dead", c.viewDead}))
-	mux.HandleFunc("GET /dead/export", c.exportDead)
-	mux.HandleFunc("POST /dead/redrive", c.redriveGroup)
-	if c.parts.Submit != nil {
-		mux.Handle("GET /submit", c.show(page{"submit", c.viewSubmit}))
-		mux.HandleFunc("POST /submit", c.submit)
+	for _, r := range c.guarded() {
+		mux.HandleFunc(r.pattern, r.handle)
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { c.fail(w, newVisit(r), errNoPage) })
 	known := access.Handler(c.parts.Access, mux, c.refuse)
 	open := http.NewServeMux()
 	open.Handle("/", known)
@@ -108,8 +128,8 @@ func (c *Console) routes() http.Handler {
 }
 
 // show serves a page: whole, or its live part to whoever asks for an event stream.
-func (c *Console) show(p page) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func (c *Console) show(p page) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		v := newVisit(r)
 		if wantsStream(r) {
 			c.follow(w, v, p)
@@ -121,5 +141,5 @@ func (c *Console) show(p page) http.Handler {
 			return
 		}
 		c.write(w, v, http.StatusOK, p.name, body)
-	})
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/url"
 	"slices"
@@ -62,16 +63,13 @@ func (c *Console) viewDead(v *visit) (any, error) {
 	_, _ = fmt.Sscan(q.Get("failed"), &d.Failed)
 	groups := map[[2]string]*deadGroup{}
 	read := 0
-	for l, err := range queue.Letters(v.Context(), c.parts.JS, queue.LetterFilter{}) {
+	for l, err := range c.letters(v) {
 		if err != nil {
 			return nil, err
 		}
 		if read++; read > maxLetters {
 			d.More = true
 			break
-		}
-		if !v.who.May(access.Viewer, l.Mailbox) {
-			continue
 		}
 		g := groups[[2]string{l.Mailbox, l.Code}]
 		if g == nil {
@@ -90,6 +88,11 @@ func (c *Console) viewDead(v *visit) (any, error) {
 			d.Letters = append(d.Letters, row)
 		}
 	}
+	if d.More && c.parts.Ledger != nil {
+		if err := c.countAll(v, groups); err != nil {
+			return nil, err
+		}
+	}
 	for _, g := range groups {
 		d.Groups = append(d.Groups, *g)
 	}
@@ -98,6 +101,40 @@ func (c *Console) viewDead(v *visit) (any, error) {
 	})
 	slices.Reverse(d.Letters) // the newest first
 	return d, nil
+}
+
+// letters are those that the visitor may see. Those of nobody's mailbox are for
+// whoever sees all.
+func (c *Console) letters(v *visit) iter.Seq2[queue.Letter, error] {
+	if v.who.Everywhere() {
+		return queue.Letters(v.Context(), c.parts.JS, queue.LetterFilter{})
+	}
+	return func(yield func(queue.Letter, error) bool) {
+		for _, mailbox := range v.who.Mailboxes {
+			for l, err := range queue.Letters(v.Context(), c.parts.JS, queue.LetterFilter{Mailbox: mailbox}) {
+				if !yield(l, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// countAll has groups count also the letters that weren't read, by the ledger.
+func (c *Console) countAll(v *visit, groups map[[2]string]*deadGroup) error {
+	causes, err := c.parts.Ledger.Dead(v.Context(), v.mailboxes(""), time.Time{})
+	if err != nil {
+		return err
+	}
+	for _, cause := range causes {
+		key := [2]string{cause.Mailbox, cause.Code}
+		if groups[key] == nil {
+			groups[key] = newGroup(v, queue.Letter{Mailbox: cause.Mailbox, Code: cause.Code, Stored: cause.First})
+			groups[key].Refused = false
+		}
+		groups[key].Count, groups[key].Last = max(groups[key].Count, cause.Count), cause.Last
+	}
+	return nil
 }
 
 func (d deadView) chooses(l queue.Letter) bool {

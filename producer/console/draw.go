@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -50,12 +51,16 @@ const (
 // newSpark returns the chart of values from 0 up, the newest on the right; fewer
 // than room begin further right.
 func newSpark(values []float64, room int) spark {
+	return sparkTo(values, room, max(1, slices.Max(append([]float64{0}, values...))))
+}
+
+// sparkTo is newSpark with most at its top.
+func sparkTo(values []float64, room int, most float64) spark {
 	if len(values) < 2 {
 		return spark{}
 	}
-	most := 1.0
-	for _, v := range values {
-		most = max(most, v)
+	if most <= 0 {
+		most = 1
 	}
 	step := sparkWidth / float64(room-1)
 	first := sparkWidth - step*float64(len(values)-1)

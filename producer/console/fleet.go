@@ -1,8 +1,10 @@
 package console
 
 import (
+	"slices"
 	"time"
 
+	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/shared/heartbeat"
 )
 
@@ -38,6 +40,10 @@ type fleetView struct {
 	Workers         []memberRow
 	Bridges         []memberRow
 	Budget          *Budget
+	Hour            *hourView // nil without a ledger
+	Dead            int
+	DeadKnown       bool
+	Bounded         bool // to some mailboxes: then the hour, the budget and the dead are theirs
 }
 
 // memberRow is a worker or a bridge.
@@ -82,11 +88,27 @@ func (c *Console) viewFleet(v *visit) (any, error) {
 			f.Bridges = append(f.Bridges, row)
 		}
 	}
+	f.Dead, f.DeadKnown = int(f.Backlog.Dead), f.Known //nolint:gosec // a count of messages
+	f.Bounded = !v.who.Everywhere()
+	if c.trends != nil {
+		buckets, dead, err := c.trends.of(v.Context(), v.mailboxes(""), v.now)
+		if err != nil {
+			return nil, err
+		}
+		hour := newHour(v.words, buckets)
+		f.Hour = &hour
+		if f.Bounded {
+			f.Dead, f.DeadKnown = dead, true
+		}
+	} else if f.Bounded {
+		f.DeadKnown = false
+	}
 	if c.parts.Budget != nil {
 		b, err := c.parts.Budget(v.Context())
 		if err != nil {
 			return nil, err
 		}
+		b.Limits = slices.DeleteFunc(slices.Clone(b.Limits), func(l Limit) bool { return l.Mailbox != "" && !v.who.May(access.Viewer, l.Mailbox) })
 		f.Budget = &b
 	}
 	return f, nil

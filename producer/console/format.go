@@ -11,7 +11,7 @@ func (w *words) funcs() template.FuncMap {
 	return template.FuncMap{
 		"t": w.T, "n": w.N, "asset": assetURL,
 		"number": w.number, "percent": w.percent, "usd": w.usd, "bytes": w.bytes,
-		"took": w.took, "ago": w.ago, "clock": clock, "stamp": stamp, "iso": iso,
+		"took": w.took, "ago": w.ago, "clock": clock, "second": second, "stamp": stamp, "iso": iso,
 		"meter": newMeter, "tag": tag, "dict": dict,
 	}
 }
@@ -94,6 +94,8 @@ func (w *words) span(d time.Duration) string {
 func (w *words) ago(t time.Time) string { return w.T("ago", w.span(time.Since(t))) }
 
 func clock(t time.Time) string { return t.Local().Format("15:04:05.000") }
+
+func second(t time.Time) string { return t.Local().Format("15:04:05") }
 
 func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 

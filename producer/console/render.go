@@ -45,7 +45,7 @@ type frame struct {
 	*visit
 	Name  string
 	Nav   []link
-	Dead  uint64
+	Dead  int // dead letters that the visitor may see, as far as that is known
 	Body  any
 	Live  bool
 	Theme string
@@ -75,7 +75,7 @@ func (c *Console) frame(v *visit, name string, body any) frame {
 	f.Who = v.who.Name
 	_, f.CanSignOut = c.parts.Access.(Sessions)
 	f.Submits = c.maySubmit(v)
-	f.Dead = c.watch.now().Backlog.Dead
+	f.Dead = c.deadFor(v)
 	for _, l := range navigation {
 		if l.Name == "submit" && !f.Submits {
 			continue
@@ -84,6 +84,21 @@ func (c *Console) frame(v *visit, name string, body any) frame {
 		f.Nav = append(f.Nav, l)
 	}
 	return f
+}
+
+// deadFor counts the dead letters that the visitor may see.
+func (c *Console) deadFor(v *visit) int {
+	if v.who.Everywhere() {
+		return int(c.watch.now().Backlog.Dead) //nolint:gosec // a count of messages
+	}
+	if c.trends == nil {
+		return 0
+	}
+	_, dead, err := c.trends.of(v.Context(), v.mailboxes(""), v.now)
+	if err != nil {
+		zerolog.Ctx(v.Context()).Warn().Err(err).Msg("dead letters not counted")
+	}
+	return dead
 }
 
 // maySubmit reports whether the visitor can submit files here.

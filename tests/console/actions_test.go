@@ -194,5 +194,7 @@ func TestListIsLive(t *testing.T) {
 	b.wait("Nothing matches")
 	submit(t, "live", "live-1", config)
 	b.wait("live-1")
-	b.until("its end", func() bool { return strings.Contains(eval[string](b, `document.querySelector("#live").innerText`), "ended") })
+	b.until("its end", func() bool {
+		return strings.Contains(eval[string](b, `document.querySelector("#live").innerText`), "ended")
+	})
 }

@@ -46,7 +46,7 @@ func openDir(loc location) (*dir, error) {
 	if err != nil {
 		return nil, op.fileFault(err)
 	}
-	return &dir{root: root, url: loc.String(), commits: flusher{whole: newWholeSync(root)}}, nil
+	return &dir{root: root, url: loc.String(), commits: flusher{whole: newWholeSync(root), slow: slowFlush}}, nil
 }
 
 // mkdirDurably creates the directory name and those above it, each durable in

@@ -18,8 +18,6 @@ func NormalURL(rawURL string) (string, error) {
 // GoesTogether reports whether many Creates at once sync everything together.
 func GoesTogether(s Store) bool { return s.(*dir).commits.whole != nil }
 
-const SlowFlush = slowFlush
-
 // Flusher is a flusher over a file system that a test makes up.
 type Flusher struct{ flusher }
 
@@ -34,7 +32,10 @@ type madeUp struct{ System }
 func (m madeUp) covers(f *os.File) bool { return m.Covers(f) }
 func (m madeUp) sync() error            { return m.Sync() }
 
-func NewFlusher(s System) *Flusher { return &Flusher{flusher{whole: madeUp{s}}} }
+// NewFlusher returns one that waits for others for so long.
+func NewFlusher(s System, slow time.Duration) *Flusher {
+	return &Flusher{flusher{whole: madeUp{s}, slow: slow}}
+}
 
 func (f *Flusher) Sync(file *os.File) error { return f.sync(file) }
 

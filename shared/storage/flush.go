@@ -11,10 +11,11 @@ import (
 // A few at a time each sync their own file, as if there were no flusher. Those who
 // come meanwhile gather, and go together with one sync of the whole file system:
 // its journal then commits once for all, and wakes one of them instead of each.
-// The first of those who gather leads the others, so there is no goroutine, no
-// timer, and nobody waits for company.
+// The first of those who gather leads the others, so there is no goroutine, and
+// nobody waits for company.
 type flusher struct {
-	whole wholeSync // nil where everyone syncs its own
+	whole wholeSync     // nil where everyone syncs its own
+	slow  time.Duration // how long others are waited for
 
 	mu      sync.Mutex
 	current *flush    // the last that began, if it is under way
@@ -34,12 +35,14 @@ type wholeSync interface {
 // flush is that of one group.
 type flush struct {
 	size int
-	done chan struct{}
-	own  bool // it was none: everyone syncs its own
+	told chan struct{} // closed when those who gathered may go on
+	done chan struct{} // closed when the next may begin
+	own  bool          // it was none: everyone syncs its own
 }
 
 // A sync of the whole file system waits for what others wrote, too. While that is
-// much, a file by itself is sooner done.
+// much, a file by itself is sooner done: who waits longer than that for others stops
+// waiting, and syncs its own.
 const (
 	slowFlush = 25 * time.Millisecond
 	slowPause = time.Second
@@ -59,14 +62,17 @@ func (g *flusher) sync(f *os.File) error {
 	switch {
 	case group == nil:
 		return f.Sync()
-	case !leads:
-		<-group.done
-	case group.size == 1:
+	case leads && group.own:
+		close(group.told)
 		defer g.end(group)
 		return f.Sync()
-	default:
+	case leads:
 		g.syncWhole(group)
+		close(group.told)
 		g.end(group)
+	case !inTime(group.told, 2*g.slow): // for the one before, and for this
+		g.pause()
+		return f.Sync()
 	}
 	if group.own {
 		return f.Sync()
@@ -86,18 +92,41 @@ func (g *flusher) join() (group *flush, leads bool) {
 		g.next.size++
 		return g.next, false
 	}
-	group = &flush{size: 1, done: make(chan struct{})}
+	group = &flush{size: 1, told: make(chan struct{}), done: make(chan struct{})}
 	before := g.current
+	slow := false
 	if before != nil && (before.size > 1 || g.running >= fewAlone) {
 		g.next = group
 		g.mu.Unlock()
-		<-before.done
+		if slow = !inTime(before.done, g.slow); slow {
+			g.pause()
+		}
 		g.mu.Lock()
 		g.next = nil
 	}
+	group.own = slow || group.size == 1
 	g.current = group
 	g.running++
 	return group, true
+}
+
+// inTime waits until c is closed, and reports whether that took no longer than limit.
+func inTime(c <-chan struct{}, limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-c:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// pause has everyone sync its own for a while.
+func (g *flusher) pause() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.paused = time.Now().Add(slowPause)
 }
 
 func (g *flusher) end(group *flush) {
@@ -129,7 +158,7 @@ func (g *flusher) syncWhole(group *flush) {
 	switch {
 	case err != nil:
 		group.own, g.broken = true, true
-	case took > slowFlush:
+	case took > g.slow:
 		g.paused = time.Now().Add(slowPause)
 	}
 }

@@ -28,11 +28,14 @@ func (s system) Sync() error {
 	return <-s.let
 }
 
+// How long who goes with others waits for them: longer than any test, or a moment.
+const patient, impatient = time.Hour, 20 * time.Millisecond
+
 // A sync that is under way covers nothing of those who come meanwhile.
 func TestFlushWaitsForTheNext(t *testing.T) {
 	t.Parallel()
 	fs := newSystem()
-	g := storage.NewFlusher(fs)
+	g := storage.NewFlusher(fs, patient)
 	var wg sync.WaitGroup
 	done := make(chan int, 10)
 	goSync := func(id int, f *os.File) {
@@ -81,7 +84,7 @@ func temp(t *testing.T) *os.File {
 func TestFlushFailsForNoneButItsOwn(t *testing.T) {
 	t.Parallel()
 	fs := newSystem()
-	g := storage.NewFlusher(fs)
+	g := storage.NewFlusher(fs, patient)
 	failing := temp(t)
 	_ = failing.Close() // its own sync fails
 	errs := make(chan error, 2)
@@ -116,7 +119,7 @@ func TestFlushFailsForNoneButItsOwn(t *testing.T) {
 func TestFlushLeavesASlowSystemAlone(t *testing.T) {
 	t.Parallel()
 	fs := newSystem()
-	g := storage.NewFlusher(fs)
+	g := storage.NewFlusher(fs, impatient)
 	if err := g.Sync(temp(t)); err != nil || len(fs.began) > 0 {
 		t.Errorf("alone: %v, everything synced %d times", err, len(fs.began))
 	}
@@ -132,7 +135,7 @@ func TestFlushLeavesASlowSystemAlone(t *testing.T) {
 	g.Await(t, 2)
 	hold()
 	<-fs.began
-	time.Sleep(storage.SlowFlush + 50*time.Millisecond)
+	time.Sleep(5 * impatient)
 	fs.let <- nil
 	wg.Wait()
 	for range 20 {
@@ -145,6 +148,49 @@ func TestFlushLeavesASlowSystemAlone(t *testing.T) {
 	wg.Wait()
 	if len(fs.began) > 0 {
 		t.Errorf("everything was synced %d times although that is slow", len(fs.began))
+	}
+}
+
+// While everything takes long to sync, because others wrote much, nobody waits for that
+// but who called it.
+func TestFlushStopsWaitingForASlowSystem(t *testing.T) {
+	t.Parallel()
+	fs := newSystem()
+	g := storage.NewFlusher(fs, impatient)
+	defer close(fs.let)
+	done := make(chan error, 4)
+	goSync := func() { done <- g.Sync(temp(t)) }
+	hold := g.Hold()
+	for range 2 { // one of them syncs everything, one waits for that
+		go goSync()
+	}
+	g.Await(t, 2)
+	hold()
+	<-fs.began
+	for range 2 { // they gather for the next
+		go goSync()
+	}
+	for n := range 3 {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%d of 3 went on", n)
+		}
+	}
+	if err := g.Sync(temp(t)); err != nil || len(fs.began) > 0 {
+		t.Errorf("%v after %d more syncs of everything", err, len(fs.began))
+	}
+	select {
+	case <-done:
+		t.Error("who syncs everything did not wait for it")
+	default:
+	}
+	fs.let <- nil
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

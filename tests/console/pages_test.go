@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -14,40 +13,55 @@ var contrast string
 
 // pages are all there are, by the name of their pictures.
 func pages() map[string]string {
-	return map[string]string{"fleet": "/", "executions": "/executions", "dead": "/dead", "submit": "/submit", "nowhere": "/nowhere"}
+	return map[string]string{"execution": "/executions/looked/looked-1", "died": "/executions/looked/looked-2", "chosen": "/dead?mailbox=looked&code=CONFIG_SYNTAX",
+		"fleet": "/", "executions": "/executions", "dead": "/dead", "submit": "/submit", "nowhere": "/nowhere"}
 }
 
 // TestPagesCanBeRead looks at every page in both schemes and on a phone: all text stands
 // out from what is behind it, nothing is wider than the screen, and everything that can
 // be operated has a name.
 func TestPagesCanBeRead(t *testing.T) {
-	for name, path := range pages() {
-		for _, l := range looks {
-			t.Run(name+"/"+l.name, func(t *testing.T) {
-				b := open(t, l)
-				b.expect("404")
+	submit(t, "looked", "looked-1", config)
+	submit(t, "looked", "looked-2", "sage_yaml: [")
+	ready := open(t, desk)
+	for _, id := range []string{"looked-1", "looked-2"} {
+		ready.visit("/executions/looked/" + id)
+		ready.until(id+" has ended", func() bool { return eval[bool](ready, `!!document.querySelector("h1 .good, h1 .bad")`) })
+	}
+	for _, l := range looks {
+		t.Run(l.name, func(t *testing.T) {
+			b := open(t, l)
+			b.expect("404")
+			for name, path := range pages() {
 				b.visit(path)
-				time.Sleep(300 * time.Millisecond) // the live part comes, and fonts
+				b.until("the page follows, if it does", func() bool {
+					return eval[bool](b, `(document.getElementById("pulse") || {hidden: false}).hidden === false`)
+				})
 				b.shoot(fmt.Sprintf("%s-%s", name, l.name))
-				b.do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("details").forEach((d) => (d.open = true))`))
-				found := eval[struct {
-					Seen int
-					Bad  []string
-				}](b, contrast)
-				if found.Seen < 10 {
-					t.Errorf("only %d texts were looked at", found.Seen)
-				}
-				for _, bad := range found.Bad {
-					t.Errorf("contrast %s", bad)
-				}
-				if wide := eval[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); wide > 0 {
-					t.Errorf("the page is %d pixels wider than the screen", wide)
-				}
-				for _, nameless := range eval[[]string](b, namelessScript) {
-					t.Errorf("has no name: %s", nameless)
-				}
-			})
-		}
+				b.canBeRead(path)
+			}
+		})
+	}
+}
+
+func (b *tab) canBeRead(path string) {
+	b.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("details").forEach((d) => (d.open = true))`))
+	found := eval[struct {
+		Seen int
+		Bad  []string
+	}](b, contrast)
+	if found.Seen < 10 {
+		b.Errorf("%s: only %d texts were looked at", path, found.Seen)
+	}
+	for _, bad := range found.Bad {
+		b.Errorf("%s: contrast %s", path, bad)
+	}
+	if wide := eval[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); wide > 0 {
+		b.Errorf("%s is %d pixels wider than the screen", path, wide)
+	}
+	for _, nameless := range eval[[]string](b, namelessScript) {
+		b.Errorf("%s has no name: %s", path, nameless)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/shared/conflict"
 )
 
 // ErrStale says that a value was changed by somebody else meanwhile.
@@ -131,8 +133,7 @@ func stale(key string, err error) error {
 	if err == nil {
 		return nil
 	}
-	api, ok := errors.AsType[*jetstream.APIError](err)
-	if errors.Is(err, jetstream.ErrKeyExists) || ok && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+	if conflict.Is(err) {
 		return fmt.Errorf("%s: %w", key, ErrStale)
 	}
 	return fmt.Errorf("save %s: %w", key, err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sagefleet/sagefleet/shared/conflict"
 	"github.com/sagefleet/sagefleet/shared/execution"
 )
 
@@ -63,7 +64,7 @@ func (l *Ledger) Save(ctx context.Context, e Entry, revision uint64) (uint64, er
 		opts = append(opts, jetstream.WithMsgTTL(l.ttl))
 	}
 	ack, err := l.js.Publish(ctx, "$KV."+l.kv.Bucket()+"."+e.Path(), data, opts...)
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+	if conflict.Is(err) {
 		return 0, fmt.Errorf("save delegation of %s at revision %d: %w", e.Key, revision, ErrStale)
 	}
 	if err != nil {

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/shared/conflict"
 )
 
 // ErrLost says that a lease is no longer the holder's: it expired, or somebody
@@ -123,7 +125,7 @@ func (l *Lease) Renew(ctx context.Context) error {
 	subject := "$KV." + l.locker.kv.Bucket() + "." + l.name
 	ack, err := l.locker.js.Publish(ctx, subject, l.value,
 		jetstream.WithMsgTTL(l.locker.ttl), jetstream.WithExpectLastSequencePerSubject(l.revision))
-	if isWrongRevision(err) {
+	if conflict.Is(err) {
 		return l.adopt(ctx)
 	}
 	if err != nil {
@@ -146,7 +148,7 @@ func (l *Lease) adopt(ctx context.Context) error {
 // Release gives the lock back if it is still held.
 func (l *Lease) Release(ctx context.Context) error {
 	err := l.locker.kv.Purge(ctx, l.name, jetstream.LastRevision(l.revision), jetstream.PurgeTTL(time.Second))
-	if isWrongRevision(err) {
+	if conflict.Is(err) {
 		return fmt.Errorf("release %s: %w", l.name, ErrLost)
 	}
 	if err != nil {
@@ -196,9 +198,4 @@ func (l *Lease) Keep(ctx context.Context) (held context.Context, stop func()) {
 		<-done
 		cancel(context.Canceled)
 	}
-}
-
-func isWrongRevision(err error) bool {
-	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
 }

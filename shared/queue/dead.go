@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/conflict"
 	"github.com/sagefleet/sagefleet/shared/execution"
 )
 
@@ -219,7 +220,7 @@ func MarkRedriven(ctx context.Context, js jetstream.JetStream, l Letter, who str
 	}
 	msg.Header.Set(headerRedriven, headerText(time.Now().UTC().Format(time.RFC3339)+" "+who))
 	_, err := js.PublishMsg(ctx, msg, jetstream.WithExpectLastSequencePerSubject(l.Position))
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+	if conflict.Is(err) {
 		return nil
 	}
 	if err != nil {

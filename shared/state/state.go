@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sagefleet/sagefleet/shared/conflict"
 	"github.com/sagefleet/sagefleet/shared/execution"
 )
 
@@ -90,7 +91,7 @@ func (s *Store) Save(ctx context.Context, r Record, revision uint64) (uint64, er
 		opts = append(opts, jetstream.WithMsgTTL(s.ttl))
 	}
 	ack, err := s.js.Publish(ctx, "$KV."+s.kv.Bucket()+"."+r.Path(), data, opts...)
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+	if conflict.Is(err) {
 		return 0, fmt.Errorf("save state of %s at revision %d: %w", r.Key, revision, ErrStale)
 	}
 	if err != nil {

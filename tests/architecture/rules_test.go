@@ -23,7 +23,7 @@ var (
 		{"fault", "failpoint"},
 		{"execution"},
 		{"settings"},
-		{"secret"},
+		{"secret", "conflict"},
 		{"lock", "state", "delegation", "bus", "storage", "event", "spec", "machine", "trace"},
 		{"outcome", "intake", "heartbeat"},
 		{"guard", "queue"},

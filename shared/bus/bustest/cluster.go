@@ -1,0 +1,40 @@
+package bustest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/shared/bus"
+)
+
+// Cluster runs three servers that replicate, and provisions them.
+func Cluster(t testing.TB) jetstream.JetStream {
+	t.Helper()
+	var servers []Server
+	routes := "nats://127.0.0.1:1" // the first has nobody to look for; the others find it
+	for range 3 {
+		s := Run(t, func(o *server.Options) {
+			o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: -1, NoAdvertise: true}
+			o.Routes = server.RoutesFromStr(routes)
+		})
+		routes = "nats://" + s.ClusterAddr().String()
+		servers = append(servers, s)
+	}
+	leads := func(s Server) bool { return s.JetStreamIsLeader() }
+	for deadline := time.Now().Add(time.Minute); !slices.ContainsFunc(servers, leads); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the three servers elect no leader")
+		}
+	}
+	cfg := servers[0].Config
+	cfg.Replicas = 3
+	js := servers[0].Connect(t, "test")
+	if err := bus.Provision(t.Context(), js, cfg); err != nil {
+		t.Fatal(err)
+	}
+	return js
+}

@@ -21,11 +21,13 @@ type breakage struct {
 }
 
 const (
-	workers = "Deployment/worker"
-	servers = "StatefulSet/nats"
+	workers  = "Deployment/worker"
+	servers  = "StatefulSet/nats"
+	servings = "Deployment/serve"
 )
 
 func worker(s set) *core.PodSpec { return &s[workers].(*apps.Deployment).Spec.Template.Spec }
+func serve(s set) *core.PodSpec  { return &s[servings].(*apps.Deployment).Spec.Template.Spec }
 func nats(s set) *core.PodSpec   { return &s[servers].(*apps.StatefulSet).Spec.Template.Spec }
 
 func netpol(s set, name string) *networking.NetworkPolicySpec {
@@ -90,6 +92,7 @@ var breakages = map[string]breakage{
 	"loop of deaths": {"probes", workers, func(s set) { worker(s).Containers[0].LivenessProbe.HTTPGet.Path = "/readyz" }},
 	"killed":         {"grace", workers, func(s set) { worker(s).TerminationGracePeriodSeconds = new(int64(120)) }},
 	"default grace":  {"grace", workers, func(s set) { worker(s).TerminationGracePeriodSeconds = nil }},
+	"uploads cut":    {"grace", servings, func(s set) { serve(s).TerminationGracePeriodSeconds = new(int64(30)) }},
 	"longer drain":   {"grace", workers, func(s set) { setting(s, "bridge", "DRAIN", "10m") }},
 
 	"no budget": {"available", servers, func(s set) { delete(s, "PodDisruptionBudget/nats") }},
@@ -101,20 +104,21 @@ var breakages = map[string]breakage{
 	"two servers":    {"available", servers, func(s set) { s[servers].(*apps.StatefulSet).Spec.Replicas = new(int32(2)) }},
 	"no quorum ever": {"available", servers, func(s set) { s[servers].(*apps.StatefulSet).Spec.PodManagementPolicy = apps.OrderedReadyPodManagement }},
 
-	"same port":    {"ports", workers, func(s set) { worker(s).Containers[1].Ports[0].ContainerPort = 9090 }},
-	"other port":   {"ports", workers, func(s set) { setting(s, "bridge", "METRICS_LISTEN", ":9090") }},
-	"allowed":      {"network", "NetworkPolicy/default-deny", func(s set) { delete(s, "NetworkPolicy/default-deny") }},
-	"only ingress": {"network", "NetworkPolicy/default-deny", func(s set) { netpol(s, "default-deny").PolicyTypes = []networking.PolicyType{"Ingress"} }},
-	"anybody":      {"network", "NetworkPolicy/nats", func(s set) { netpol(s, "nats").Ingress[0].From = nil }},
-	"any port":     {"network", "NetworkPolicy/aws-clients", func(s set) { netpol(s, "aws-clients").Egress[0].Ports = nil }},
-	"metadata":     {"network", "NetworkPolicy/aws-clients", func(s set) { netpol(s, "aws-clients").Egress[0].To[0].IPBlock.Except = nil }},
-	"no NATS":      {"network", workers, func(s set) { delete(s[workers].(*apps.Deployment).Spec.Template.Labels, "sagefleet/nats") }},
-	"no AWS":       {"network", workers, func(s set) { delete(s[workers].(*apps.Deployment).Spec.Template.Labels, "sagefleet/aws") }},
-	"no names":     {"network", workers, func(s set) { delete(s, "NetworkPolicy/names") }},
-	"secret":       {"secrets", "Secret/nats-tls", func(s set) { s["Secret/nats-tls"] = &core.Secret{} }},
-	"seed":         {"secrets", workers, func(s set) { variable(&worker(s).Containers[0], "NATS_NKEY_SEED", "SUAPM4E2") }},
-	"password":     {"secrets", workers, func(s set) { setting(s, "fleet", "NATS_PASSWORD", "x") }},
-	"AWS key":      {"secrets", workers, func(s set) { variable(&worker(s).Containers[1], "AWS_SECRET_ACCESS_KEY", "x") }},
+	"same port":     {"ports", workers, func(s set) { worker(s).Containers[1].Ports[0].ContainerPort = 9090 }},
+	"nobody's port": {"ports", servings, func(s set) { setting(s, "serve", "LISTEN", ":80") }},
+	"other port":    {"ports", workers, func(s set) { setting(s, "bridge", "METRICS_LISTEN", ":9090") }},
+	"allowed":       {"network", "NetworkPolicy/default-deny", func(s set) { delete(s, "NetworkPolicy/default-deny") }},
+	"only ingress":  {"network", "NetworkPolicy/default-deny", func(s set) { netpol(s, "default-deny").PolicyTypes = []networking.PolicyType{"Ingress"} }},
+	"anybody":       {"network", "NetworkPolicy/nats", func(s set) { netpol(s, "nats").Ingress[0].From = nil }},
+	"any port":      {"network", "NetworkPolicy/aws-clients", func(s set) { netpol(s, "aws-clients").Egress[0].Ports = nil }},
+	"metadata":      {"network", "NetworkPolicy/aws-clients", func(s set) { netpol(s, "aws-clients").Egress[0].To[0].IPBlock.Except = nil }},
+	"no NATS":       {"network", workers, func(s set) { delete(s[workers].(*apps.Deployment).Spec.Template.Labels, "sagefleet/nats") }},
+	"no AWS":        {"network", workers, func(s set) { delete(s[workers].(*apps.Deployment).Spec.Template.Labels, "sagefleet/aws") }},
+	"no names":      {"network", workers, func(s set) { delete(s, "NetworkPolicy/names") }},
+	"secret":        {"secrets", "Secret/nats-tls", func(s set) { s["Secret/nats-tls"] = &core.Secret{} }},
+	"seed":          {"secrets", workers, func(s set) { variable(&worker(s).Containers[0], "NATS_NKEY_SEED", "SUAPM4E2") }},
+	"password":      {"secrets", workers, func(s set) { setting(s, "fleet", "NATS_PASSWORD", "x") }},
+	"AWS key":       {"secrets", workers, func(s set) { variable(&worker(s).Containers[1], "AWS_SECRET_ACCESS_KEY", "x") }},
 
 	"another's key": {"identity", workers, func(s set) { variable(&worker(s).Containers[1], "NATS_NKEY_SEED", "file:///etc/sage/nkey/worker.nk") }},
 	"all keys": {"identity", workers, func(s set) {

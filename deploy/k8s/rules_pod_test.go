@@ -169,19 +169,25 @@ func checkProbes(s set, report reporter) {
 	}
 }
 
-// checkGrace: who is killed while it drains has its work done a second time.
+// checkGrace: who is killed while it drains has its work done a second time, or its
+// uploads cut.
 func checkGrace(s set, report reporter) {
 	const margin = 15 * time.Second
 	for _, p := range s.pods() {
 		for _, c := range p.containers() {
 			variables, err := s.environment(c)
-			if err != nil || variables["DRAIN"] == "" {
-				continue
+			if err != nil {
+				continue // another rule says so
 			}
-			drain, err := time.ParseDuration(variables["DRAIN"])
-			grace := p.spec.TerminationGracePeriodSeconds
-			if err != nil || grace == nil || time.Duration(*grace)*time.Second < drain+margin {
-				report(p.name, "terminationGracePeriodSeconds leaves %s less than DRAIN, %s, and %v", c.Name, variables["DRAIN"], margin)
+			for _, name := range []string{"DRAIN", "SERVE_DRAIN"} {
+				if variables[name] == "" {
+					continue
+				}
+				drain, err := time.ParseDuration(variables[name])
+				grace := p.spec.TerminationGracePeriodSeconds
+				if err != nil || grace == nil || time.Duration(*grace)*time.Second < drain+margin {
+					report(p.name, "terminationGracePeriodSeconds leaves %s less than %s, %s, and %v", c.Name, name, variables[name], margin)
+				}
 			}
 		}
 	}

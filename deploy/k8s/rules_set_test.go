@@ -81,13 +81,15 @@ func checkPorts(s set, report reporter) {
 				taken[port.ContainerPort] = c.Name
 			}
 			variables, err := s.environment(c)
-			if err != nil || variables["METRICS_LISTEN"] == "" {
-				continue
+			if err != nil {
+				continue // another rule says so
 			}
-			if !slices.ContainsFunc(c.Ports, func(port core.ContainerPort) bool {
-				return variables["METRICS_LISTEN"] == ":"+strconv.Itoa(int(port.ContainerPort))
-			}) {
-				report(p.name, "%s listens at %s, which is no port of it", c.Name, variables["METRICS_LISTEN"])
+			for _, name := range []string{"METRICS_LISTEN", "LISTEN"} {
+				if listen := variables[name]; listen != "" && !slices.ContainsFunc(c.Ports, func(port core.ContainerPort) bool {
+					return listen == ":"+strconv.Itoa(int(port.ContainerPort))
+				}) {
+					report(p.name, "%s listens at %s, %s, which is no port of it", c.Name, listen, name)
+				}
 			}
 		}
 	}

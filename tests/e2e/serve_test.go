@@ -153,8 +153,8 @@ func TestUploadsAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
+	peak := s.PeakSoFar()
 	s.Stop(t)
-	peak := s.Peak()
 	t.Logf("%d files of %d MiB at once took %d MiB of memory", uploads, *uploadBytes>>20, peak>>20)
 	if peak > most {
 		t.Errorf("it held %d bytes of memory, want %d at most", peak, most)

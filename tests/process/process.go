@@ -227,5 +227,9 @@ func Eventually(t testing.TB, within time.Duration, what string, done func() boo
 	}
 }
 
-// Peak is the largest resident size of an ended process, in bytes.
+// Peak is the largest resident size of an ended process, in bytes; see PeakOf.
 func (p *Process) Peak() int64 { return PeakOf(p.cmd.ProcessState) }
+
+// PeakSoFar is the largest resident size of a running process, in bytes. What this
+// process holds isn't in it; 0 where the system doesn't tell.
+func (p *Process) PeakSoFar() int64 { return peakOf(p.cmd.Process.Pid) }

@@ -46,12 +46,13 @@ type Sessions interface {
 
 // Console serves the pages. Make one with [New].
 type Console struct {
-	parts   Parts
-	events  *event.Publisher
-	watch   *watch
-	trends  *trends // nil without a ledger
-	handler http.Handler
-	closing chan struct{} // closed when Run ends: then live pages end too
+	parts    Parts
+	events   *event.Publisher
+	watch    *watch
+	trends   *trends   // nil without a ledger
+	spending *spending // nil without a budget
+	handler  http.Handler
+	closing  chan struct{} // closed when Run ends: then live pages end too
 }
 
 // New returns a Console of parts. Its pages show the fleet while Run runs.
@@ -59,6 +60,9 @@ func New(parts Parts) *Console {
 	c := &Console{parts: parts, events: event.New(parts.JS, bus.SubjectEvent), watch: newWatch(), closing: make(chan struct{})}
 	if parts.Ledger != nil {
 		c.trends = newTrends(parts.Ledger)
+	}
+	if parts.Budget != nil {
+		c.spending = &spending{ask: parts.Budget}
 	}
 	c.handler = c.routes()
 	return c

@@ -1,10 +1,8 @@
 package console
 
 import (
-	"slices"
 	"time"
 
-	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/shared/heartbeat"
 )
 
@@ -103,13 +101,8 @@ func (c *Console) viewFleet(v *visit) (any, error) {
 	} else if f.Bounded {
 		f.DeadKnown = false
 	}
-	if c.parts.Budget != nil {
-		b, err := c.parts.Budget(v.Context())
-		if err != nil {
-			return nil, err
-		}
-		b.Limits = slices.DeleteFunc(slices.Clone(b.Limits), func(l Limit) bool { return l.Mailbox != "" && !v.who.May(access.Viewer, l.Mailbox) })
-		f.Budget = &b
+	if c.spending != nil {
+		f.Budget = c.spending.of(v)
 	}
 	return f, nil
 }

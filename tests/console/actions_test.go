@@ -91,6 +91,7 @@ func TestUploadLeadsToItsReport(t *testing.T) {
 	b.wait("It was accepted.")
 	b.until("a report", func() bool { return eval[bool](b, `!!document.querySelector("iframe.report")`) })
 	b.wait("ended with a report")
+	b.wait("a file was looked at by demo") // the frame has loaded it
 	if records := eval[string](b, `document.querySelector(".tiles").innerText`); !strings.Contains(records, "Records\n3") {
 		t.Errorf("the numbers are %q", records)
 	}

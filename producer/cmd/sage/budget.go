@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sagefleet/sagefleet/bridge/budget"
 	"github.com/sagefleet/sagefleet/bridge/shares"
+	"github.com/sagefleet/sagefleet/producer/console"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/settings"
 )
@@ -53,20 +55,36 @@ func (c budgetCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer nc.Close()
-	kv, err := js.KeyValue(ctx, bus.BucketBudget)
-	if err != nil {
-		return fmt.Errorf("open bucket %s: %w", bus.BucketBudget, err)
-	}
-	account, all, err := shares.Read(ctx, shares.NewBucket(kv))
+	s, err := readSpent(ctx, js, limits)
 	if err != nil {
 		return err
 	}
-	s := spent{Limits: budget.Open(limits, account.Budget).Report(time.Now()), Total: float64(account.Budget.Settled) / 1e9,
-		Short: account.Short, Lead: account.Lead, Shares: all}
 	if c.JSON {
 		return printJSON(a.stdout, s)
 	}
 	return a.printBudget(s)
+}
+
+func readSpent(ctx context.Context, js jetstream.JetStream, limits budget.Config) (spent, error) {
+	kv, err := js.KeyValue(ctx, bus.BucketBudget)
+	if err != nil {
+		return spent{}, fmt.Errorf("open bucket %s: %w", bus.BucketBudget, err)
+	}
+	account, all, err := shares.Read(ctx, shares.NewBucket(kv))
+	if err != nil {
+		return spent{}, err
+	}
+	return spent{Limits: budget.Open(limits, account.Budget).Report(time.Now()), Total: float64(account.Budget.Settled) / 1e9,
+		Short: account.Short, Lead: account.Lead, Shares: all}, nil
+}
+
+// shown is what the console shows of it.
+func (s spent) shown() console.Budget {
+	b := console.Budget{Settled: s.Total, Short: s.Short}
+	for _, l := range s.Limits {
+		b.Limits = append(b.Limits, console.Limit(l))
+	}
+	return b
 }
 
 func (a *app) printBudget(s spent) error {

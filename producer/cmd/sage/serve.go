@@ -11,8 +11,10 @@ import (
 	"github.com/caarlos0/env/v11"
 	"github.com/rs/zerolog"
 
+	"github.com/sagefleet/sagefleet/bridge/budget"
 	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/producer/api"
+	"github.com/sagefleet/sagefleet/producer/console"
 	"github.com/sagefleet/sagefleet/producer/server"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/guard"
@@ -106,8 +108,19 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	limits, err := settings.Parse[budget.Config](env.ToMap(os.Environ()))
+	if err == nil {
+		err = limits.Validate(0)
+	}
+	if err != nil {
+		return err
+	}
+	spending := func(ctx context.Context) (console.Budget, error) {
+		s, err := readSpent(ctx, js, limits)
+		return s.shown(), err
+	}
 	s, err := server.Open(ctx, server.Parts{JS: js, Objects: monitor.Store(objects), Presign: presign, Fleet: cfg.Fleet, StateTTL: cfg.Attempts.StateTTL,
-		Ledger: history, Access: gate, Monitor: monitor}, cfg.Server, cfg.API)
+		Ledger: history, Access: gate, Monitor: monitor, Budget: spending}, cfg.Server, cfg.API)
 	if err != nil {
 		return err
 	}

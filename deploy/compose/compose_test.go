@@ -30,7 +30,7 @@ func load(t *testing.T, files ...string) types.Services {
 func TestServicesKeepTheRules(t *testing.T) {
 	for variant, files := range variants {
 		services := load(t, files...)
-		for _, name := range []string{"nats", "provision", "worker", "bridge", "lambda", "serve", "sage", "gc"} {
+		for _, name := range []string{"nats", "provision", "worker", "bridge", "lambda", "serve", "sage", "admin", "gc"} {
 			if _, ok := services[name]; !ok {
 				t.Errorf("%s: there is no service %s", variant, name)
 			}
@@ -143,7 +143,7 @@ func lint(services types.Services) (faults []string) {
 			if err := program.Check(variables); err != nil {
 				report("settings", "%v", err)
 			}
-		} else if image != "nats" && image != "lambdalocal" && name != "sage" {
+		} else if image != "nats" && image != "lambdalocal" && name != "sage" && name != "admin" {
 			report("settings", "no program is known for %s %v", image, s.Command)
 		}
 	}

@@ -189,6 +189,12 @@ func (p *Processes) translation(s types.ServiceConfig, name string, own map[stri
 		}
 	}
 	for _, v := range files {
+		if info, err := os.Stat(v.Source); err == nil && info.IsDir() { // of certificates, which name no place
+			if err := os.CopyFS(paths[v.Target], os.DirFS(v.Source)); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		text, err := os.ReadFile(v.Source)
 		if err != nil {
 			return nil, err

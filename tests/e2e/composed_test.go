@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -23,6 +26,56 @@ func prepareTopology(t testing.TB) *compose.Processes {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// prepareSecureTopology is prepareTopology with TLS and identities, made as
+// compose.tls.yaml says. producer is what one who submits is told besides.
+func prepareSecureTopology(t *testing.T) (p *compose.Processes, producer map[string]string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, kind := range []string{"*.yaml", "*.env", "*.conf"} {
+		files, err := filepath.Glob("../../deploy/compose/" + kind)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no %s in deploy/compose (%v)", kind, err)
+		}
+		for _, file := range files {
+			copyFile(t, file, filepath.Join(dir, filepath.Base(file)))
+		}
+	}
+	printed, err := exec.CommandContext(t.Context(), filepath.Join(binaries, "sage"), "admin", "nats-config", "--keys", filepath.Join(dir, "keys"),
+		"--monitor", "0.0.0.0:8222", "--producer", "intake="+mailbox,
+		"--cert", "/etc/nats/tls/tls.crt", "--cert-key", "/etc/nats/tls/tls.key").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "nats-tls.conf"), printed)
+	if err := os.Mkdir(filepath.Join(dir, "tls"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	made := bustest.Secure(t, "", nil) // for this machine's name
+	copyFile(t, made.Config.Cert, filepath.Join(dir, "tls", "tls.crt"))
+	copyFile(t, made.Config.Key, filepath.Join(dir, "tls", "tls.key"))
+	copyFile(t, made.CA, filepath.Join(dir, "tls", "ca.crt"))
+	topology, err := compose.Load(t.Context(), dir, "compose.yaml", "compose.tls.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err = topology.Prepare(t.TempDir(), binaries); err != nil {
+		t.Fatal(err)
+	}
+	i := string(bus.Producer("intake"))
+	return p, map[string]string{"NATS_IDENTITY": i, "NATS_NKEY_SEED": "file://" + filepath.Join(dir, "keys", i+".nk")}
+}
+
+func copyFile(t testing.TB, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // newComposedFleet is newFleet with the server's configuration of deploy/compose.

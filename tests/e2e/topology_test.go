@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sagefleet/sagefleet/deploy/compose"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/storage"
@@ -25,7 +27,16 @@ import (
 // Then it asks them to stop.
 func TestComposedTopology(t *testing.T) {
 	process.DependOnSources(t)
-	p := prepareTopology(t)
+	t.Run("open", func(t *testing.T) { testTopology(t, prepareTopology(t), nil) })
+	t.Run("TLS", func(t *testing.T) {
+		p, producer := prepareSecureTopology(t)
+		testTopology(t, p, producer)
+	})
+}
+
+// testTopology submits with what a producer is told besides.
+func testTopology(t *testing.T, p *compose.Processes, producer map[string]string) {
+	t.Helper()
 	told, err := p.Environment("sage")
 	if err != nil {
 		t.Fatal(err)
@@ -50,11 +61,19 @@ func TestComposedTopology(t *testing.T) {
 	config, data := filepath.Join(dir, "pedidos.yaml"), filepath.Join(dir, "pedidos.csv")
 	write(t, config, pedidos)
 	write(t, data, orders(3, 1))
-	sage := func(args ...string) *process.Process { return start(t, "sage", told, args...) }
-	if p := sage("submit", config, data, "--mailbox", mailbox, "--id", "command", "--wait"); p.Exit(t, time.Minute) != 1 { // one row is wrong
+	admin, err := p.Environment("admin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	as := maps.Clone(told)
+	maps.Copy(as, producer)
+	if p := start(t, "sage", as, "submit", config, data, "--mailbox", mailbox, "--id", "command"); p.Exit(t, time.Minute) != 0 {
 		t.Errorf("sage submit: %s", p.Tail(4<<10))
 	}
-	created := sage("token", "create", "ana", "--mailbox", mailbox, "--role", "operator", "--json")
+	if p := start(t, "sage", told, "wait", "command", "--mailbox", mailbox); p.Exit(t, time.Minute) != 1 { // one row is wrong
+		t.Errorf("sage wait: %s", p.Tail(4<<10))
+	}
+	created := start(t, "sage", admin, "token", "create", "ana", "--mailbox", mailbox, "--role", "operator", "--json")
 	if code := created.Exit(t, time.Minute); code != 0 {
 		t.Fatalf("sage token: %s", created.Tail(4<<10))
 	}

@@ -34,6 +34,12 @@ func TestMain(m *testing.M) {
 	if file := os.Getenv(process.VariableS3); file != "" {
 		panic(process.ServeS3(file))
 	}
+	if s := os.Getenv(variableShow); s != "" {
+		if err := serveShown(show(s)); err != nil {
+			panic(err)
+		}
+		return
+	}
 	if os.Getenv("AWS_LAMBDA_RUNTIME_API") == "" {
 		os.Exit(runTests(m))
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/bridge/reconcile"
 	"github.com/sagefleet/sagefleet/producer"
+	"github.com/sagefleet/sagefleet/producer/doctor"
 	"github.com/sagefleet/sagefleet/producer/retention"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/bus/bustest"
@@ -193,6 +194,11 @@ func (f *site) tracker(first execution.Outcome) {
 	_, err = outcomes.Commit(ctx, execution.Outcome{Key: execution.Key{Mailbox: mailbox, ID: "e5", Generation: 1},
 		Kind: execution.Cancelled, Attempt: execution.NewAttemptID(5), Finished: time.Now()}, nil)
 	f.must(err)
+	for _, found := range doctor.New(doctor.Fleet{}).Probe(ctx, objects) {
+		if found.Status == doctor.Fail || found.Check == "" && found.Status != doctor.OK {
+			f.Errorf("%+v", found)
+		}
+	}
 }
 
 // erase removes an execution, after its message.

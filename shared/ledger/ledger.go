@@ -15,6 +15,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -57,6 +58,23 @@ func (c Config) Open(ctx context.Context) (*Ledger, error) {
 		return nil, fmt.Errorf("LEDGER_URL: %w", err)
 	}
 	return Open(ctx, value)
+}
+
+// Exists reports whether there is a ledger to open, which would be made otherwise: a file
+// of SQLite. Of PostgreSQL only opening it can tell.
+func (c Config) Exists(ctx context.Context) (bool, error) {
+	value, err := c.URL.Value(ctx)
+	if err != nil {
+		return false, fmt.Errorf("LEDGER_URL: %w", err)
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme != "sqlite" {
+		return true, nil
+	}
+	if _, err = os.Stat(u.Path); errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return true, nil
 }
 
 const urlExpected = "sqlite:///path or postgres://user@host/database"
@@ -102,11 +120,11 @@ func openSQLite(text string) (*Ledger, error) {
 	path := filepath.Clean(u.Path)
 	// It holds names of files and senders: others than we have no business there.
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fault.New(CodeOpen, "open the ledger: %w", err).Permanent()
+		return nil, fault.New(CodeOpen, "open the ledger: %w", err).Advise("check that the path of LEDGER_URL may be written to").Permanent()
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fault.New(CodeOpen, "open the ledger: %w", err).Permanent()
+		return nil, fault.New(CodeOpen, "open the ledger: %w", err).Advise("check that the path of LEDGER_URL may be written to").Permanent()
 	}
 	if err := f.Close(); err != nil {
 		return nil, err

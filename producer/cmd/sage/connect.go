@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sagefleet/sagefleet/producer"
+	"github.com/sagefleet/sagefleet/producer/doctor"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/guard"
@@ -21,9 +22,6 @@ import (
 	"github.com/sagefleet/sagefleet/shared/storage"
 	"github.com/sagefleet/sagefleet/shared/telemetry"
 )
-
-// codeNoJetStream says that NATS runs, but only passes messages on.
-const codeNoJetStream fault.Code = "JETSTREAM_DISABLED"
 
 // connectPatience is short, because somebody sits before a command and waits;
 // services wait as long as it takes.
@@ -133,7 +131,7 @@ func advise(err error) error {
 		}
 	}
 	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
-		return fault.New(codeNoJetStream, "the NATS server has no JetStream: %w", err).
+		return fault.New(doctor.CodeNoJetStream, "the NATS server has no JetStream: %w", err).
 			Expecting("a server with JetStream").Advise("start it with `nats-server -js`, or enable it for this account")
 	}
 	return err

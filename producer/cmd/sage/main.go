@@ -55,6 +55,7 @@ type commands struct {
 	Backlog     backlogCommand     `cmd:"" help:"Count the work that waits, runs and failed."`
 	Delegations delegationsCommand `cmd:"" help:"List what was handed to a Lambda."`
 	Budget      budgetCommand      `cmd:"" help:"Show what the Lambda may cost, and what it did."`
+	Doctor      doctorCommand      `cmd:"" help:"Look at everything the fleet rests on, and say what to do about what is wrong."`
 	Verify      verifyCommand      `cmd:"" help:"Check what happened against what is guaranteed."`
 	Plan        planCommand        `cmd:"" help:"Say what policies and workers would have cost and missed."`
 	Serve       serveCommand       `cmd:"" help:"Serve the HTTP API and the console."`

@@ -86,7 +86,7 @@ func (f testFleet) sage(t *testing.T, want int, args ...string) result {
 func (f testFleet) work(t *testing.T) {
 	t.Helper()
 	outcomes := outcome.New(f.objects)
-	g, err := guard.Open(t.Context(), f.js, f.server.Config, outcomes, worker(outcomes),
+	g, err := guard.Open(t.Context(), f.js, f.server.Config, outcomes, executes(outcomes),
 		guard.Identity{Executor: execution.OnWorker, Host: "host-1"}, guard.Config{MaxAttempts: 3, MaxCrashes: 3, StateTTL: time.Hour})
 	if err != nil {
 		t.Fatal(err)
@@ -105,8 +105,8 @@ func (f testFleet) work(t *testing.T) {
 
 const bulkySize = outcome.InlineLimit + 1 // so that one result lies beside its OUTCOME
 
-// worker makes results without looking at the data.
-func worker(outcomes *outcome.Store) execution.ExecutorFunc {
+// executes makes results without looking at the data.
+func executes(outcomes *outcome.Store) execution.ExecutorFunc {
 	var flaky atomic.Int32
 	return func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
 		in := a.Request.Inputs[0]

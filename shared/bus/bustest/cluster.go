@@ -14,6 +14,12 @@ import (
 // Cluster runs three servers that replicate, and provisions them.
 func Cluster(t testing.TB) jetstream.JetStream {
 	t.Helper()
+	return Servers(t)[0].Connect(t, "test")
+}
+
+// Servers is [Cluster] for who stops some of them.
+func Servers(t testing.TB) []Server {
+	t.Helper()
 	var servers []Server
 	routes := "nats://127.0.0.1:1" // the first has nobody to look for; the others find it
 	for range 3 {
@@ -32,9 +38,8 @@ func Cluster(t testing.TB) jetstream.JetStream {
 	}
 	cfg := servers[0].Config
 	cfg.Replicas = 3
-	js := servers[0].Connect(t, "test")
-	if err := bus.Provision(t.Context(), js, cfg); err != nil {
+	if err := bus.Provision(t.Context(), servers[0].Connect(t, "test"), cfg); err != nil {
 		t.Fatal(err)
 	}
-	return js
+	return servers
 }

@@ -14,9 +14,9 @@ locals {
       delete = []
     }
     intake = {
-      get    = ["inputs/", "outcome/", "attempts/"]
-      put    = ["inputs/", "outcome/"]
-      delete = []
+      get    = ["inputs/", "outcome/", "attempts/", "probes/"]
+      put    = ["inputs/", "outcome/", "probes/"]
+      delete = ["probes/"]
     }
     gc = {
       get    = ["outcome/"]

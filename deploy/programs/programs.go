@@ -14,6 +14,7 @@ import (
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/producer/api"
+	"github.com/sagefleet/sagefleet/producer/inbox"
 	"github.com/sagefleet/sagefleet/producer/retention"
 	"github.com/sagefleet/sagefleet/producer/server"
 	"github.com/sagefleet/sagefleet/shared/bus"
@@ -67,6 +68,13 @@ type serveConfig struct {
 	Attempts   guard.Config
 }
 
+type watchConfig struct {
+	StorageURL string `env:"STORAGE_URL,required"`
+	Fleet      bus.Config
+	Inbox      inbox.Config
+	Telemetry  telemetry.Config
+}
+
 // All are the programs that run for long, or from a timer, by name and first
 // arguments.
 var All = map[string]Program{
@@ -79,6 +87,9 @@ var All = map[string]Program{
 	}),
 	"sage serve": program("producer/cmd/sage/serve.go", "served", func(c *serveConfig) error {
 		return errors.Join(c.Fleet.Validate(), c.Server.Validate(), c.API.Validate(), c.Access.Validate(), c.Telemetry.Validate())
+	}),
+	"sage watch": program("producer/cmd/sage/watch.go", "watching", func(c *watchConfig) error {
+		return errors.Join(c.Fleet.Validate(), c.Inbox.Validate(), c.Telemetry.Validate())
 	}),
 	"sage admin provision": program("producer/cmd/sage/provision.go", "", func(c *provisionConfig) error { return c.Fleet.Validate() }),
 	"sage admin gc": program("producer/cmd/sage/gc.go", "", func(c *gcConfig) error {

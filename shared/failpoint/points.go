@@ -15,6 +15,10 @@ const (
 	RequestStored Point = "submit.request"   // request.json is stored, nothing is published
 	Published     Point = "submit.published" // the server has accepted the request, its sender doesn't know
 
+	InboxPinned    Point = "inbox.pinned"    // how a file is checked is written down, the file is where it was put
+	InboxClaimed   Point = "inbox.claimed"   // the file is where its execution's id says, nothing is submitted
+	InboxSubmitted Point = "inbox.submitted" // it is accepted, and still there
+
 	Received    Point = "received"        // a message was delivered and read
 	NoOutcome   Point = "outcome.none"    // no OUTCOME stands
 	Locked      Point = "lock.acquired"   // the lock is held, the record says nothing of it

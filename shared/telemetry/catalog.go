@@ -4,10 +4,11 @@ import "slices"
 
 // Who serves a metric.
 const (
-	byAll      = "worker, bridge, serve"
+	byAll      = "worker, bridge, serve, watch"
 	byServices = "worker, bridge"
 	byBridge   = "bridge"
 	byServe    = "serve"
+	byWatch    = "watch"
 )
 
 // Upper bounds in seconds. Executions take milliseconds to hours, requests to storage
@@ -145,6 +146,14 @@ var (
 		Help: "Messages among the events that were none of the fleet's."}
 )
 
+// Of an inbox, which `sage watch` empties.
+var (
+	InboxFiles = Metric{Name: "sage_inbox_files_total", Kind: Counter, Labels: []string{"mailbox", "end"}, By: byWatch,
+		Help: "Files that were taken from a mailbox's folder, by their end: submitted or rejected."}
+	InboxWaiting = Metric{Name: "sage_inbox_waiting_files", Kind: Gauge, Labels: []string{"mailbox"}, By: byWatch,
+		Help: "Files in a mailbox's folder that were neither submitted nor rejected yet, those that still arrive included."}
+)
+
 // Catalog is every metric of the fleet, in the order of the reference.
 var Catalog = slices.Concat(
 	[]Metric{BuildInfo, Ready, Draining, StorageRequest, StorageErrors},
@@ -156,4 +165,5 @@ var Catalog = slices.Concat(
 		GovernorLimit, GovernorUnderWay, GovernorThrottled, GovernorOpen, GovernorFailures, GovernorBroken,
 		LambdaBilled, LambdaCost, LambdaColdStarts, BudgetLimit, BudgetDebt, BudgetReserved, BudgetFree, BudgetUsed},
 	[]Metric{LedgerLag, LedgerSkipped},
+	[]Metric{InboxFiles, InboxWaiting},
 )

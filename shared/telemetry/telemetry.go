@@ -61,6 +61,7 @@ type Monitor struct {
 	health     *health
 	executions *executions
 	stores     *stores
+	inbox      *inbox
 }
 
 // New returns a Monitor of a component, such as worker, in this process.
@@ -69,7 +70,8 @@ func New(component string, cfg Config) *Monitor {
 	info := BuildInfo.gauges()
 	info.WithLabelValues(component, heartbeat.Version(), runtime.Version()).Set(1)
 	m.executions, m.stores = newExecutions(cfg.Mailboxes), newStores()
-	m.Register(info, m.health, m.executions, m.stores, collectors.NewGoCollector(),
+	m.inbox = newInbox(cfg.Mailboxes)
+	m.Register(info, m.health, m.executions, m.stores, m.inbox.files, m.inbox.waiting, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -242,6 +242,9 @@ func TestEveryPointHasAScenario(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if strings.HasPrefix(name, "inbox.") { // tests/inbox ends the process at those
+			return false
+		}
 		points++
 		if len(scenarios[failpoint.Point(name)]) == 0 {
 			t.Errorf("no scenario passes %s", name)

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite the generated parts of the docu
 var sections = []struct{ title, dir, by string }{
 	{"NATS", "shared/bus", "everything"},
 	{"Attempts", "shared/guard", "worker, bridge, lambda"},
-	{"Metrics", "shared/telemetry", "worker, bridge, `sage serve`"},
+	{"Metrics", "shared/telemetry", "worker, bridge, `sage serve`, `sage watch`"},
 	{"Queue", "shared/queue", "worker, and all but the slots the bridge"},
 	{"Execution", "worker/executor", "worker, lambda"},
 	{"Engine", "worker/processor", "worker, lambda"},
@@ -38,6 +38,7 @@ var sections = []struct{ title, dir, by string }{
 	{"Server", "producer/server", "`sage serve`"},
 	{"API", "producer/api", "`sage serve`"},
 	{"Access", "producer/access", "`sage serve`"},
+	{"Inbox", "producer/inbox", "`sage watch`"},
 	{"Ledger", "shared/ledger", "what reads or keeps the history"},
 }
 

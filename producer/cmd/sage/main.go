@@ -59,6 +59,7 @@ type commands struct {
 	Verify      verifyCommand      `cmd:"" help:"Check what happened against what is guaranteed."`
 	Plan        planCommand        `cmd:"" help:"Say what policies and workers would have cost and missed."`
 	Serve       serveCommand       `cmd:"" help:"Serve the HTTP API and the console."`
+	Watch       watchCommand       `cmd:"" help:"Submit the files that are put into folders, one for each mailbox."`
 	Config      configCommands     `cmd:"" help:"Look after the named configurations of mailboxes."`
 	Token       tokenCommands      `cmd:"" help:"Look after the tokens of the HTTP API and the console."`
 	Ledger      ledgerCommands     `cmd:"" help:"Look at the history, and build it again."`

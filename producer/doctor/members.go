@@ -26,7 +26,7 @@ func (s *server) queue(ctx context.Context) []Finding {
 	text := fmt.Sprintf("%d waiting, %d in flight, %d later, %d dead", b.Waiting+b.Local, b.InFlight, b.Later, b.Dead)
 	if most := info.Config.MaxBytes; most > 0 {
 		free := 100 * (1 - float64(info.State.Bytes)/float64(most))
-		text += fmt.Sprintf("; %s of %s are used", size(info.State.Bytes), size(uint64(most))) //nolint:gosec // above 0
+		text += fmt.Sprintf("; %s of %s are used", size(info.State.Bytes), size(uint64(most)))
 		const do = "find out why workers fall behind, or raise QUEUE_MAX_BYTES and apply it with `sage admin provision --apply`"
 		switch {
 		case free < s.limits.Full:

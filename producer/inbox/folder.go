@@ -203,7 +203,7 @@ func (r *round) sift(f *folder) (settling bool, err error) {
 			}
 			s := f.seen[e.Name()].again(info, now)
 			seen[e.Name()] = s
-			if s.settled(now, r.cfg.Settle) && !(info.Mode().IsRegular() && f.written(e.Name())) {
+			if s.settled(now, r.cfg.Settle) && (!info.Mode().IsRegular() || !f.written(e.Name())) {
 				f.ready = append(f.ready, e.Name())
 			} else {
 				settling = true

@@ -62,7 +62,7 @@ func states(t *testing.T, js jetstream.JetStream) map[string][4]uint64 {
 			t.Fatal(err)
 		}
 		s := stream.CachedInfo().State
-		all[want.Name] = [4]uint64{s.Msgs, s.FirstSeq, s.LastSeq, uint64(s.Consumers)} //nolint:gosec // a handful
+		all[want.Name] = [4]uint64{s.Msgs, s.FirstSeq, s.LastSeq, uint64(s.Consumers)}
 	}
 	return all
 }

@@ -23,7 +23,7 @@ var (
 		{"fault", "failpoint"},
 		{"execution"},
 		{"settings"},
-		{"secret", "conflict"},
+		{"secret", "conflict", "completion"},
 		{"lock", "state", "delegation", "bus", "storage", "event", "spec", "machine", "trace"},
 		{"outcome", "intake", "heartbeat"},
 		{"guard", "queue"},

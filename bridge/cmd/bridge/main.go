@@ -17,6 +17,7 @@ import (
 	"github.com/sagefleet/sagefleet/bridge"
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/completion"
 	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
@@ -31,10 +32,26 @@ type config struct {
 	Telemetry  telemetry.Config
 }
 
+type cli struct {
+	Serve struct{} `cmd:"" default:"1" help:"Forward executions and repair until SIGTERM, then drain. STORAGE_URL and LAMBDA_FUNCTION must be set; README lists all variables. Exits 0 after a drain, 1 on errors, 2 on wrong usage."`
+
+	Completion completion.Command `cmd:"" help:"Print what has a shell complete commands and flags."`
+}
+
 func main() {
-	kong.Parse(&struct{}{}, kong.Name("bridge"), kong.Description(
-		"Forwards executions that wait too long to AWS Lambda, and repairs what crashes left undone, until SIGTERM. It takes no arguments: "+
-			"STORAGE_URL and LAMBDA_FUNCTION must be set; README lists all variables. Exits 0 after a drain, 1 on errors."))
+	var args cli
+	parser := kong.Must(&args, kong.Name("bridge"),
+		kong.Description("Forwards executions that wait too long to AWS Lambda, and repairs what crashes left undone."),
+		kong.Exit(func(code int) { os.Exit(min(code, 2)) })) // wrong usage is 2, as everywhere
+	if completion.Answer(parser, os.Args[1:], os.Stdout) {
+		return
+	}
+	command, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
+	if command.Selected().Name == "completion" {
+		parser.FatalIfErrorf(args.Completion.Run(command))
+		return
+	}
 	log := zerolog.New(os.Stderr).With().Timestamp().Str("service", "bridge").Logger()
 	ctx, stop := signal.NotifyContext(log.WithContext(context.Background()), os.Interrupt, syscall.SIGTERM)
 	defer stop()

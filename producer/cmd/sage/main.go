@@ -15,6 +15,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
+
+	"github.com/sagefleet/sagefleet/shared/completion"
 )
 
 // What a command may exit with.
@@ -69,7 +71,8 @@ type commands struct {
 		NATSConfig natsConfigCommand `cmd:"" name:"nats-config" help:"Print a NATS server's configuration: TLS, identities, permissions."`
 		GC         gcCommand         `cmd:"" name:"gc" help:"Delete files that are kept no longer."`
 	} `cmd:"" help:"Look after the fleet."`
-	Version versionCommand `cmd:"" help:"Print the version of this program."`
+	Completion completion.Command `cmd:"" help:"Print what has a shell complete commands and flags."`
+	Version    versionCommand     `cmd:"" help:"Print the version of this program."`
 }
 
 const description = "The way in to a SAGE fleet: submit files, follow them, fetch their reports.\n\n" +
@@ -92,6 +95,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}))
 	if err != nil {
 		return report(stderr, err)
+	}
+	if completion.Answer(parser, args, stdout) {
+		return exitOK
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/completion"
 	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
@@ -22,8 +23,10 @@ import (
 )
 
 type cli struct {
-	Serve serveCmd `cmd:"" default:"1" help:"Take executions off the queue until SIGTERM, then drain. STORAGE_URL must be set; README lists all variables. Exits 0 after a drain, 1 on errors."`
+	Serve serveCmd `cmd:"" default:"1" help:"Take executions off the queue until SIGTERM, then drain. STORAGE_URL must be set; README lists all variables. Exits 0 after a drain, 1 on errors, 2 on wrong usage."`
 	Run   runCmd   `cmd:"" help:"Put one file through one configuration, without a queue, with the engine that ENGINE names. Exits 0 without errors, 1 with errors in the data, 2 on wrong configuration or usage."`
+
+	Completion completion.Command `cmd:"" help:"Print what has a shell complete commands and flags."`
 }
 
 func main() {
@@ -39,13 +42,20 @@ func main() {
 			}
 			os.Exit(code)
 		}))
+	if completion.Answer(parser, os.Args[1:], os.Stdout) {
+		return
+	}
 	command, err := parser.Parse(os.Args[1:])
 	parser.FatalIfErrorf(err)
-	if command.Command() == "serve" {
+	switch command.Selected().Name {
+	case "serve":
 		if err := args.Serve.Run(ctx); err != nil {
 			log.Error().Err(err).Msg("stopped")
 			os.Exit(1)
 		}
+		return
+	case "completion":
+		parser.FatalIfErrorf(args.Completion.Run(command))
 		return
 	}
 	exit, err := args.Run.Run(ctx)

@@ -13,6 +13,18 @@ type backlogCommand struct {
 	JSON bool `name:"json" help:"Print one line of JSON."`
 }
 
+// Help gives an example, and documents the exit codes.
+func (backlogCommand) Help() string {
+	return `Counts executions that wait and that run, retries that wait for their time, and dead letters.
+
+	sage backlog
+
+Exit codes:
+
+	0  whatever was found
+	2  wrong usage, or a system failure`
+}
+
 // Run counts the backlog.
 func (c backlogCommand) Run(ctx context.Context, a *app) error {
 	nc, js, err := a.connect(ctx)

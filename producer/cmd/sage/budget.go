@@ -29,7 +29,14 @@ its hour or day.
 
 	debt      was spent, and hasn't come back yet
 	reserved  the most that invocations under way, and those that bridges may begin, can cost
-	free      can be reserved now`
+	free      can be reserved now
+
+	BUDGET_HOUR_USD=1.50 sage budget
+
+Exit codes:
+
+	0  whatever was found
+	2  wrong usage, or a system failure`
 }
 
 // spent is what the budget and its shares look like.

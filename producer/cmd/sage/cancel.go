@@ -19,6 +19,8 @@ func (cancelCommand) Help() string {
 	return `Ends an execution that waits, runs or waits for a retry. Work under way is stopped within seconds; what a Lambda ` +
 		`makes of it doesn't count any more. What has ended stays as it ended. A cancelled execution can't be redriven.
 
+	sage cancel lunes --mailbox ventas --reason "sent twice"
+
 Exit codes:
 
 	0  it is CANCELLED, now or before

@@ -20,6 +20,8 @@ type checkCommand struct {
 func (checkCommand) Help() string {
 	return `Prints every error and warning with its place, as compilers do.
 
+	sage check ventas.yaml
+
 Exit codes:
 
 	0  no errors; warnings are none

@@ -117,6 +117,19 @@ type configListCommand struct {
 	JSON    bool   `name:"json" help:"Print one line of JSON for each."`
 }
 
+// Help gives an example, and documents the exit codes.
+func (configListCommand) Help() string {
+	return `Prints what the mailbox keeps: name@version, who put it and when, and the note.
+
+	sage config list --mailbox ventas
+	sage config list diaria --mailbox ventas
+
+Exit codes:
+
+	0  whatever was found
+	2  wrong usage, or a system failure`
+}
+
 // Run lists configurations.
 func (c configListCommand) Run(ctx context.Context, a *app) error {
 	objects, err := a.open(ctx)
@@ -149,6 +162,18 @@ func (c configListCommand) Run(ctx context.Context, a *app) error {
 type configShowCommand struct {
 	Config  string `arg:"" help:"Name, or name@version."`
 	Mailbox string `env:"SAGE_MAILBOX" default:"general" help:"Mailbox (casilla) it belongs to."`
+}
+
+// Help gives an example, and documents the exit codes.
+func (configShowCommand) Help() string {
+	return `Prints the text as it was put.
+
+	sage config show diaria@1 --mailbox ventas >ventas.yaml
+
+Exit codes:
+
+	0  printed
+	2  there is none, wrong usage, or a system failure`
 }
 
 // Run prints a configuration as it was put.

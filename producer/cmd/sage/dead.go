@@ -44,7 +44,15 @@ type deadListCommand struct {
 // Help explains the columns.
 func (deadListCommand) Help() string {
 	return `Lists executions that are DEAD and messages that were refused, oldest first: their position, time, mailbox, ` +
-		`execution and generation (a refused message is called @stream-sequence), code and reason.`
+		`execution and generation (a refused message is called @stream-sequence), code and reason.
+
+	sage dead list --mailbox ventas --since 24h
+	sage dead list --group
+
+Exit codes:
+
+	0  whatever was found
+	2  wrong usage, or a system failure`
 }
 
 // Validate refuses what can be parsed but makes no sense.
@@ -162,6 +170,19 @@ type deadShowCommand struct {
 	Generation int    `placeholder:"N" help:"Generation; the last one that is DEAD when not given."`
 	Raw        bool   `help:"Print the message's payload only, byte by byte."`
 	JSON       bool   `name:"json" help:"Print one line of JSON."`
+}
+
+// Help gives an example, and documents the exit codes.
+func (deadShowCommand) Help() string {
+	return `Prints why, the headers, and the message as it came.
+
+	sage dead show lunes --mailbox ventas
+	sage dead show lunes --mailbox ventas --raw >request.json
+
+Exit codes:
+
+	0  there is one
+	2  there is none, wrong usage, or a system failure`
 }
 
 // Run shows a dead letter.

@@ -57,7 +57,15 @@ type deadExportCommand struct {
 // Help explains what is written.
 func (deadExportCommand) Help() string {
 	return `Prints one line of JSON for each letter, with the message's headers and payload. With --to, each payload is ` +
-		`written as it came to a file of its own, <mailbox>.<execution>.<generation>, and the lines without payload to letters.jsonl.`
+		`written as it came to a file of its own, <mailbox>.<execution>.<generation>, and the lines without payload to letters.jsonl.
+
+	sage dead export --since 24h >dead.jsonl
+	sage dead export --code INPUT_MISSING --to dead
+
+Exit codes:
+
+	0  whatever was found
+	2  wrong usage, or a system failure`
 }
 
 // Run exports dead letters.

@@ -30,7 +30,14 @@ day, or as long as STATE_TTL says.
 	outcome  it has ended
 	failed   the run left no outcome; another attempt follows
 	refused  the function did not run
-	expired  no outcome came until the run must have ended`
+	expired  no outcome came until the run must have ended
+
+	sage delegations --open
+
+Exit codes:
+
+	0  whatever was found
+	2  wrong usage, or a system failure`
 }
 
 // Run lists the ledger.

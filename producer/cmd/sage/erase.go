@@ -20,6 +20,8 @@ func (eraseCommand) Help() string {
 		`its generations. What stays is that it ended, how and when, and who erased it, when and why. It can't be undone; what ` +
 		`was interrupted is completed by running it again. A bucket that keeps old versions, and backups, keep theirs.
 
+	sage erase lunes --mailbox ventas --reason "the customer asked for it" --dry-run
+
 Exit codes:
 
 	0  erased, now or before

@@ -20,6 +20,8 @@ type explainCommand struct {
 func (explainCommand) Help() string {
 	return `Reads the events of the execution, which are kept for EVENTS_MAX_AGE.
 
+	sage explain lunes --mailbox ventas
+
 Exit codes:
 
 	0  the execution is known, however it stands

@@ -29,6 +29,8 @@ func (fetchCommand) Help() string {
 	return `Writes the report (report.html, report.json, results.txt, the logs), the configuration as input.yaml and the data ` +
 		`as data.<ext> into one folder, and verifies the SHA-256 of each. It needs the storage only, not NATS.
 
+	sage fetch lunes --mailbox ventas --to lunes
+
 Exit codes:
 
 	0  fetched and verified

@@ -21,6 +21,18 @@ type fleetCommand struct {
 	Watch bool `short:"w" help:"Show it again each second, until interrupted."`
 }
 
+// Help gives an example, and documents the exit codes.
+func (fleetCommand) Help() string {
+	return `Lists who is heard: how much room workers have, and what each bridge takes now and why. Who died is listed for a minute.
+
+	sage fleet --watch
+
+Exit codes:
+
+	0  whatever was found
+	2  wrong usage, or a system failure`
+}
+
 // fleetNow is what `sage fleet --json` prints.
 type fleetNow struct {
 	Backlog queue.Backlog      `json:"backlog"`

@@ -23,7 +23,9 @@ func (gcCommand) Help() string {
 	return `Deletes the files of executions that ended more than RETAIN_INPUTS ago, their large results after RETAIN_ATTEMPTS, ` +
 		`what attempts left that lost after RETAIN_LOST, and cached results after RETAIN_CACHE. Outcomes, with the reports inside ` +
 		`them, stay; so does everything of executions that have not ended, and files that nobody submitted. It may be interrupted ` +
-		`at any time. It is the one command that needs the right to delete from storage: give it credentials of its own.
+		`at any time. It deletes from storage: give it credentials of its own.
+
+	sage admin gc --dry-run
 
 Exit codes:
 

@@ -36,6 +36,8 @@ type ledgerStatusCommand struct {
 func (ledgerStatusCommand) Help() string {
 	return `Reads the database of LEDGER_URL and compares it with the stream of events.
 
+	sage ledger status
+
 Exit codes:
 
 	0  the ledger can be read, however far it is
@@ -88,6 +90,8 @@ type ledgerRebuildCommand struct {
 func (ledgerRebuildCommand) Help() string {
 	return `Reads all outcomes in storage, all events that are kept and what waits. The ledger
 can be read and written meanwhile; the new one takes its place at the end, at once.
+
+	sage ledger rebuild
 
 Exit codes:
 

@@ -23,7 +23,7 @@ type natsConfigCommand struct {
 	Producer   map[string]string `name:"producer" placeholder:"NAME=MAILBOX,…" mapsep:"none" help:"A producer and the mailboxes that it may submit to; may be repeated."`
 	Keys       string            `placeholder:"DIR" type:"path" help:"Where seeds of NKeys are kept: what is missing is made there, readable by its owner alone."`
 	Key        map[string]string `name:"key" placeholder:"IDENTITY=PUBLIC" mapsep:"none" help:"The public NKey of an identity, whose seed is kept elsewhere; may be repeated."`
-	Name       string            `help:"The server's name."`
+	Name       string            `placeholder:"NAME" help:"The server's name."`
 	Listen     string            `default:"0.0.0.0:4222" help:"Where clients connect."`
 	Monitor    string            `placeholder:"HOST:PORT" help:"Where the server tells how it is; NATS_MONITOR_URL needs it."`
 	Store      string            `default:"/var/lib/nats" help:"Where streams are kept."`

@@ -60,6 +60,9 @@ Marks:
 	"*"  nothing else misses no more for less money
 	"<"  the cheapest with no more than --late percent late
 
+	sage plan --deadline 30s --since 24h --html plan.html
+	sage plan --deadline 5m --from past.csv --replicas 2,4,8
+
 Exit codes:
 
 	0    planned; also when nothing keeps --late

@@ -22,6 +22,9 @@ under way then goes on with its attempts counted from the start, or is done twic
 come back as the bridge's reconciler meets the outcomes. A fleet of one server that was provisioned before locks and
 records were written behind works as it is, and gets faster with it.
 
+	sage admin provision
+	sage admin provision --apply
+
 Exit codes:
 
 	0  nothing differs, or everything was applied

@@ -25,6 +25,9 @@ func (redriveCommand) Help() string {
 	return `Has a DEAD execution carried out again, with the same files, as its next generation. The DEAD generation stays as ` +
 		`it is. Doing it again is harmless: nothing happens until the new generation has ended DEAD too.
 
+	sage redrive lunes --mailbox ventas --reason "the file came late"
+	sage redrive --all --since 2h --code INPUT_MISSING --dry-run
+
 Exit codes:
 
 	0  another generation is open, or was opened before

@@ -20,7 +20,11 @@ type statusCommand struct {
 
 // Help documents the exit codes.
 func (statusCommand) Help() string {
-	return `Exit codes:
+	return `Says which state an execution is in, of its newest generation if it was redriven, and how it ended.
+
+	sage status lunes --mailbox ventas
+
+Exit codes:
 
 	0  the execution is known, however it stands
 	2  it isn't known, wrong usage, or a system failure`

@@ -18,7 +18,7 @@ type submitCommand struct {
 	Config  string   `arg:"" help:"Configuration: a file in YAML, - for standard input, or the name of one that the mailbox keeps."`
 	Data    []string `arg:"" help:"Files to execute together, as one execution."`
 	Mailbox string   `env:"SAGE_MAILBOX" default:"general" help:"Mailbox (casilla) to submit to."`
-	ID      string   `name:"id" help:"Execution id; made up when not given. Submitting the same files again under the same id is harmless."`
+	ID      string   `name:"id" placeholder:"ID" help:"Execution id; made up when not given. Submitting the same files again under the same id is harmless."`
 	Sender  string   `placeholder:"NAME" help:"Sender (emisor), as the report shows it."`
 	Method  string   `default:"cli" help:"How the files arrived, as the report shows it."`
 	Class   string   `placeholder:"NAME" help:"Service class."`
@@ -32,6 +32,9 @@ type submitCommand struct {
 // Help documents the exit codes.
 func (submitCommand) Help() string {
 	return `Stores the files, publishes the request, and prints the id once the fleet has accepted it.
+
+	sage submit ventas.yaml ventas.csv --mailbox ventas --wait
+	sage submit diaria lunes.csv martes.csv --mailbox ventas --id semana-7 --deadline 30m
 
 Exit codes:
 

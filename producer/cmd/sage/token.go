@@ -20,7 +20,7 @@ type tokenCommands struct {
 
 type tokenCreateCommand struct {
 	Name    string      `arg:"" help:"Who bears it, as events and lists name them."`
-	Mailbox []string    `required:"" placeholder:"NAME,…" help:"Mailboxes (casillas) that it is good for; * is all."`
+	Mailbox []string    `required:"" placeholder:"NAME" help:"Mailboxes (casillas) that it is good for; * is all."`
 	Role    access.Role `default:"submitter" enum:"viewer,submitter,operator" help:"What it may do there: ${enum}. Each may what those before it may."`
 	Expires deadline    `placeholder:"WHEN" help:"When it ends: 2160h from now, or 2030-01-31T18:00:00Z; never when not given."`
 	By      string      `env:"SAGE_OPERATOR" placeholder:"NAME" help:"Who makes it, for the list; this user at this host when not given."`
@@ -84,6 +84,18 @@ type tokenListCommand struct {
 	JSON bool `name:"json" help:"Print one line of JSON for each."`
 }
 
+// Help gives an example, and documents the exit codes.
+func (tokenListCommand) Help() string {
+	return `Lists who bears a token, for which mailboxes, in which role and until when. Tokens themselves aren't kept.
+
+	sage token list
+
+Exit codes:
+
+	0  whatever was found
+	2  wrong usage, or a system failure`
+}
+
 // listedToken is what --json prints of one.
 type listedToken struct {
 	access.Identity
@@ -139,6 +151,8 @@ type tokenRevokeCommand struct {
 // Help says when it takes effect, and documents the exit codes.
 func (tokenRevokeCommand) Help() string {
 	return `Ends a token and the sessions that were begun with it, at most ACCESS_CACHE later. May be repeated.
+
+	sage token revoke k3x9qa7c2m
 
 Exit codes:
 

@@ -31,6 +31,9 @@ letters, and what still waits. It only reads, takes little memory however much t
 run while the fleet works: what may be under way is no violation. Events that retention has removed
 are not missed.
 
+	sage verify --mailbox ventas --since 24h
+	sage verify --accepted accepted.txt --ended
+
 Exit codes:
 
 	0    nothing is violated

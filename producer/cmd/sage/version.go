@@ -9,6 +9,17 @@ import (
 
 type versionCommand struct{}
 
+// Help gives an example, and documents the exit codes.
+func (versionCommand) Help() string {
+	return `Prints what the build recorded of itself: version, commit, Go and platform.
+
+	sage version
+
+Exit codes:
+
+	0  printed`
+}
+
 // Run prints what the build recorded of itself.
 func (versionCommand) Run(a *app) error {
 	version, revision, modified := "(devel)", "", ""

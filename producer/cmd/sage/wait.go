@@ -21,6 +21,8 @@ type waitCommand struct {
 func (waitCommand) Help() string {
 	return `Waits for the end of an execution, of its newest generation if it was redriven, and prints how it ended.
 
+	sage wait lunes --mailbox ventas --timeout 10m
+
 Exit codes:
 
 	0    executed without errors in the data

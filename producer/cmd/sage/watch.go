@@ -18,7 +18,7 @@ import (
 )
 
 type watchCommand struct {
-	Dir string `arg:"" type:"existingdir" help:"Directory with a folder for each mailbox."`
+	Dir string `arg:"" type:"path" help:"Directory with a folder for each mailbox."`
 }
 
 // Help says how folders are laid out, and documents the exit codes.

@@ -64,20 +64,21 @@ func (f *folder) take(ctx context.Context, in *Inbox) (job, bool) {
 	}
 	for len(f.ready) > 0 {
 		text, err := f.config.read(ctx, in.named)
+		if err != nil { // one mailbox's own affair: the inbox is as ready as before
+			f.hold(ctx, in, err)
+			return job{}, false
+		}
+		name := f.ready[0]
+		f.ready = f.ready[1:]
+		j, ok, err := f.claim(name, text)
 		if err != nil {
+			in.trouble.set(f.mailbox, err)
 			f.hold(ctx, in, err)
 			return job{}, false
 		}
 		if f.held != "" {
 			f.held = ""
 			in.trouble.clear(f.mailbox)
-		}
-		name := f.ready[0]
-		f.ready = f.ready[1:]
-		j, ok, err := f.claim(name, text)
-		if err != nil {
-			f.hold(ctx, in, err)
-			return job{}, false
 		}
 		if ok {
 			delete(f.seen, name)
@@ -90,7 +91,6 @@ func (f *folder) take(ctx context.Context, in *Inbox) (job, bool) {
 // hold says once why the files of the mailbox stay where they are.
 func (f *folder) hold(ctx context.Context, in *Inbox, err error) {
 	f.ill(in.cfg.RetryCap)
-	in.trouble.set(f.mailbox, err)
 	if f.held != err.Error() {
 		f.held = err.Error()
 		zerolog.Ctx(ctx).Warn().Err(err).Str("mailbox", f.mailbox).Int("files", f.waiting()).Msg("files wait: none can be taken")
@@ -125,6 +125,7 @@ func (r *round) look(ctx context.Context) time.Duration {
 		}
 		settling, err := r.sift(f)
 		if err != nil {
+			r.trouble.set(f.mailbox, err)
 			f.hold(ctx, r.Inbox, err)
 			continue
 		}

@@ -18,7 +18,6 @@ package inbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
@@ -27,8 +26,12 @@ import (
 	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/producer/configurations"
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/settings"
 )
+
+// CodeUnavailable says that the directory can't be watched.
+const CodeUnavailable fault.Code = "INBOX_UNAVAILABLE"
 
 // Config says when files are taken.
 type Config struct {
@@ -116,7 +119,8 @@ func New(dir string, submit Submitter, named Named, cfg Config, opts ...Option) 
 	return in
 }
 
-// Flowing returns nil while files can be submitted, and otherwise what keeps them.
+// Flowing returns nil while files can be submitted, and otherwise what keeps them. A mailbox
+// that has no configuration keeps only its own.
 func (in *Inbox) Flowing(context.Context) error { return in.trouble.now() }
 
 // Run submits files until ctx ends. What is under way then is left as it is, claimed:
@@ -127,7 +131,8 @@ func (in *Inbox) Run(ctx context.Context) error {
 	}
 	root, err := os.OpenRoot(in.dir)
 	if err != nil {
-		return fmt.Errorf("open the inbox: %w", err)
+		return fault.New(CodeUnavailable, "open the inbox: %w", err).
+			Expecting("a directory that may be written to").Advise("make it, with a folder for each mailbox")
 	}
 	defer func() { _ = root.Close() }()
 	alone, err := only(ctx, root)

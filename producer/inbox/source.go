@@ -80,7 +80,7 @@ func (s *source) find(ctx context.Context, named Named) ([]byte, error) {
 }
 
 func (s *source) none(format string, args ...any) error {
-	return fault.New(CodeNoConfiguration, "mailbox %s: %s", s.mailbox, fmt.Sprintf(format, args...)).
+	return fault.New(CodeNoConfiguration, "%s", fmt.Sprintf(format, args...)).
 		Expecting("either %s, a configuration, or %s, the name of one that the mailbox keeps", s.mailbox+textSuffix, s.mailbox+nameSuffix).
 		Advise("put one of them beside the mailbox's folder").Permanent()
 }

@@ -146,6 +146,9 @@ func (c configListCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if len(all) == 0 {
+		_, _ = fmt.Fprintf(a.stderr, "mailbox %s keeps no configuration\n", c.Mailbox)
+	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	for _, v := range all {
 		if c.JSON {

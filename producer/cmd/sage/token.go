@@ -138,6 +138,9 @@ func (c tokenListCommand) Run(ctx context.Context, a *app) error {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\texpires %s\tmade %s by %s\n", r.ID, r.Name, r.Role, strings.Join(r.Mailboxes, ","),
 			state, expires, r.Created.Format(time.DateOnly), printable(r.By))
 	}
+	if len(all) == 0 {
+		_, _ = fmt.Fprintln(a.stderr, "no tokens; make one with `sage token create`")
+	}
 	if hidden > 0 && !c.JSON {
 		_, _ = fmt.Fprintf(a.stderr, "%s expired or revoked: --all\n", count(hidden, "token"))
 	}

@@ -52,6 +52,7 @@ type Fleet struct {
 
 // Limits are what findings are judged by.
 type Limits struct {
+	Connect   time.Duration // a server that can't be reached for so long is a failure; somebody sits and waits
 	Far       time.Duration // a server further away is a warning
 	Slow      time.Duration // storage that takes longer to create a small object is a warning
 	Skew      time.Duration // clocks further apart are a warning
@@ -61,7 +62,7 @@ type Limits struct {
 }
 
 // DefaultLimits are those of an ordinary fleet.
-var DefaultLimits = Limits{Far: 50 * time.Millisecond, Slow: 500 * time.Millisecond, Skew: 2 * time.Second,
+var DefaultLimits = Limits{Connect: 5 * time.Second, Far: 50 * time.Millisecond, Slow: 500 * time.Millisecond, Skew: 2 * time.Second,
 	Signature: 5 * time.Minute, Low: 10, Full: 1}
 
 // patience is how long one check may take.

@@ -80,6 +80,7 @@ func (p patient) beat(t *testing.T, b heartbeat.Beat) {
 // roomy judges by limits that a busy machine with little room on its disk keeps.
 func roomy(change ...func(*doctor.Limits)) doctor.Option {
 	l := doctor.DefaultLimits
+	l.Connect = time.Minute
 	l.Far, l.Slow, l.Low, l.Full = time.Minute, time.Minute, 0, 0
 	for _, f := range change {
 		f(&l)

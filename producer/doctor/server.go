@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,9 +19,6 @@ import (
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/fault"
 )
-
-// connectPatience is short: somebody sits before it and waits.
-const connectPatience = 5 * time.Second
 
 // server is the examination of the NATS server: what later checks need of earlier
 // ones.
@@ -84,9 +83,9 @@ func (s *server) inside(check func(context.Context) []Finding) func(context.Cont
 
 // reach connects.
 func (s *server) reach(ctx context.Context) []Finding {
-	ctx, cancel := context.WithTimeout(ctx, connectPatience)
+	ctx, cancel := context.WithTimeout(ctx, s.limits.Connect)
 	defer cancel()
-	nc, err := bus.Connect(ctx, s.fleet.Bus, s.fleet.As, nats.Timeout(connectPatience/2), nats.ErrorHandler(s.heed))
+	nc, err := bus.Connect(ctx, s.fleet.Bus, s.fleet.As, nats.Timeout(s.limits.Connect/2), nats.ErrorHandler(s.heed))
 	if err != nil {
 		return Failed(err)
 	}
@@ -218,38 +217,60 @@ func (s *server) drift(changes []bus.Change) []Finding {
 	return []Finding{ok("%d streams, buckets and consumers are as the fleet needs them", all)}
 }
 
-// replicas asks whether every copy of every stream is there.
+// replicas asks whether every copy of every stream is there. One that is behind for a
+// moment is nothing: it has to be so on a second look.
 func (s *server) replicas(ctx context.Context) []Finding {
-	behind := map[string][]string{} // streams by server
-	copies, bytes := 0, uint64(0)
+	first, err := s.copies(ctx)
+	second := first
+	if err == nil && len(first.behind) > 0 {
+		time.Sleep(time.Second)
+		second, err = s.copies(ctx)
+	}
+	if err != nil {
+		return Failed(err)
+	}
+	var found []Finding
+	for _, name := range slices.Sorted(maps.Keys(second.behind)) {
+		if first.behind[name] > 0 {
+			found = append(found, warn("start it, or look at its log: with one more lost, nothing can be written",
+				"server %s is offline or behind with %d streams", name, second.behind[name]))
+		}
+	}
+	switch {
+	case len(found) > 0:
+		return found
+	case second.most == 1:
+		return []Finding{ok("one copy of everything, %s: what its disk loses is lost", size(second.bytes))}
+	}
+	return []Finding{ok("%d copies of everything, %s each, all of them current", second.most, size(second.bytes))}
+}
+
+// copies are those of all streams.
+type copies struct {
+	behind map[string]int // how many streams a server is offline or behind with
+	most   int            // of one stream
+	bytes  uint64         // of all streams, each once
+}
+
+func (s *server) copies(ctx context.Context) (copies, error) {
+	c := copies{behind: map[string]int{}}
 	for _, want := range s.fleet.Bus.Topology().Streams {
 		stream, err := s.js.Stream(ctx, want.Name)
 		if err != nil {
-			return Failed(fmt.Errorf("look at stream %s: %w", want.Name, err))
+			return c, fmt.Errorf("look at stream %s: %w", want.Name, err)
 		}
 		info := stream.CachedInfo()
-		copies, bytes = max(copies, info.Config.Replicas), bytes+info.State.Bytes
+		c.most, c.bytes = max(c.most, info.Config.Replicas), c.bytes+info.State.Bytes
 		if info.Cluster == nil {
 			continue
 		}
 		for _, peer := range info.Cluster.Replicas {
 			if peer.Offline || !peer.Current {
-				behind[peer.Name] = append(behind[peer.Name], want.Name)
+				c.behind[peer.Name]++
 			}
 		}
 	}
-	var found []Finding
-	for name, streams := range behind {
-		found = append(found, warn("start it, or look at its log: with one more lost, nothing can be written",
-			"server %s is offline or behind in %d streams", name, len(streams)))
-	}
-	switch {
-	case len(found) > 0:
-		return found
-	case copies == 1:
-		return []Finding{ok("one copy of everything, %s: what its disk loses is lost", size(bytes))}
-	}
-	return []Finding{ok("%d copies of everything, %s each, all of them current", copies, size(bytes))}
+	return c, nil
 }
 
 // durability compares what is declared with what the servers do.

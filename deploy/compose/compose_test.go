@@ -67,6 +67,8 @@ func TestRulesCatch(t *testing.T) {
 		"other storage":   {"storage", "bridge", func(s *types.ServiceConfig) { s.Volumes = nil }},
 		"unknown setting": {"settings", "worker", func(s *types.ServiceConfig) { s.Environment["SLOT"] = new("4") }},
 		"refused setting": {"settings", "worker", func(s *types.ServiceConfig) { s.Environment["SLOTS"] = new("four") }},
+		"other limits":    {"budget", "serve", func(s *types.ServiceConfig) { s.Environment["BUDGET_HOUR_USD"] = new("7") }},
+		"shows no limits": {"budget", "sage", func(s *types.ServiceConfig) { delete(s.Environment, "BUDGET_DAY_USD") }},
 		"too early":       {"order", "worker", func(s *types.ServiceConfig) { s.DependsOn = nil }},
 	} {
 		services := load(t, "compose.yaml")
@@ -133,6 +135,11 @@ func lint(services types.Services) (faults []string) {
 		if variables["STORAGE_URL"] != "" && (name == "worker" || name == "bridge" || name == "serve") &&
 			s.DependsOn["provision"].Condition != types.ServiceConditionCompletedSuccessfully {
 			report("order", "it starts before there are streams")
+		}
+		if name == "serve" || name == "sage" {
+			if own, kept := programs.Budget(variables), programs.Budget(Environment(services["bridge"])); !maps.Equal(own, kept) {
+				report("budget", "it shows the limits %v, and the bridge keeps to %v", own, kept)
+			}
 		}
 		if program, ok := programs.Of(image, s.Command); ok {
 			for shared := range Environment(services["provision"]) { // settings of the fleet, not all of them everybody's

@@ -95,6 +95,9 @@ var breakages = map[string]breakage{
 	"uploads cut":    {"grace", servings, func(s set) { serve(s).TerminationGracePeriodSeconds = new(int64(30)) }},
 	"longer drain":   {"grace", workers, func(s set) { setting(s, "bridge", "DRAIN", "10m") }},
 
+	"other limits shown": {"budget", servings, func(s set) { variable(&serve(s).Containers[0], "BUDGET_HOUR_USD", "7") }},
+	"no limits shown":    {"budget", servings, func(s set) { serve(s).Containers[0].EnvFrom = serve(s).Containers[0].EnvFrom[:2] }},
+
 	"no budget": {"available", servers, func(s set) { delete(s, "PodDisruptionBudget/nats") }},
 	"never emptied": {"available", "PodDisruptionBudget/worker", func(s set) {
 		s["PodDisruptionBudget/worker"].(*policy.PodDisruptionBudget).Spec.MaxUnavailable = new(intstr.FromInt32(0))

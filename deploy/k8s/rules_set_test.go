@@ -16,6 +16,7 @@ import (
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 
+	"github.com/sagefleet/sagefleet/deploy/programs"
 	"github.com/sagefleet/sagefleet/shared/telemetry"
 )
 
@@ -154,6 +155,25 @@ func checkNetwork(s set, report reporter) {
 				report(p.name, "does not reach %s, port %d", what, port)
 			}
 		}
+	}
+}
+
+// checkBudget: the console shows the limits that the bridges keep to.
+func checkBudget(s set, report reporter) {
+	limits := func(name string) (of pod, found map[string]string) {
+		for _, p := range s.pods() {
+			for _, c := range p.containers() {
+				if c.Name == name {
+					variables, _ := s.environment(c)
+					return p, programs.Budget(variables)
+				}
+			}
+		}
+		return pod{name: name}, nil
+	}
+	_, kept := limits("bridge")
+	if p, shown := limits("serve"); kept == nil || shown == nil || !maps.Equal(shown, kept) {
+		report(p.name, "serve shows the limits %v, and the bridge keeps to %v", shown, kept)
 	}
 }
 

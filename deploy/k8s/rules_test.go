@@ -24,6 +24,7 @@ var rules = map[string]func(set, reporter){
 	"probes":     checkProbes,
 	"grace":      checkGrace,
 	"available":  checkAvailable,
+	"budget":     checkBudget,
 	"ports":      checkPorts,
 	"network":    checkNetwork,
 	"secrets":    checkSecrets,

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/sagefleet/sagefleet/bridge"
+	"github.com/sagefleet/sagefleet/bridge/budget"
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/producer/api"
@@ -66,6 +67,7 @@ type serveConfig struct {
 	Ledger     ledger.Config
 	Telemetry  telemetry.Config
 	Attempts   guard.Config
+	Budget     budget.Config
 }
 
 type watchConfig struct {
@@ -86,7 +88,7 @@ var All = map[string]Program{
 			c.Bridge.Budget.Validate(c.Remote.MaxCost()))
 	}),
 	"sage serve": program("producer/cmd/sage/serve.go", "served", func(c *serveConfig) error {
-		return errors.Join(c.Fleet.Validate(), c.Server.Validate(), c.API.Validate(), c.Access.Validate(), c.Telemetry.Validate())
+		return errors.Join(c.Fleet.Validate(), c.Server.Validate(), c.API.Validate(), c.Access.Validate(), c.Telemetry.Validate(), c.Budget.Validate(0))
 	}),
 	"sage watch": program("producer/cmd/sage/watch.go", "watching", func(c *watchConfig) error {
 		return errors.Join(c.Fleet.Validate(), c.Inbox.Validate(), c.Telemetry.Validate())
@@ -133,6 +135,14 @@ func (p Program) Check(variables map[string]string) error {
 		}
 	}
 	return errors.Join(append(faults, p.refuses(variables))...)
+}
+
+// Budget are those of variables that say what the Lambda may cost: who shows limits must
+// be told the ones that bridges keep to.
+func Budget(variables map[string]string) map[string]string {
+	limits := maps.Clone(variables)
+	maps.DeleteFunc(limits, func(name, _ string) bool { return !strings.HasPrefix(name, "BUDGET_") })
+	return limits
 }
 
 // Reads reports whether the program reads the variable called name.

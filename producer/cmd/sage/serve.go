@@ -53,6 +53,7 @@ type served struct {
 	Ledger    ledger.Config
 	Telemetry telemetry.Config
 	Attempts  guard.Config
+	Budget    budget.Config // for show: bridges keep to theirs
 }
 
 func (c serveCommand) settings(a *app) (served, error) {
@@ -65,7 +66,8 @@ func (c serveCommand) settings(a *app) (served, error) {
 	}
 	cfg, err := settings.Parse[served](variables)
 	if err == nil {
-		err = errors.Join(cfg.Fleet.Validate(), cfg.Server.Validate(), cfg.API.Validate(), cfg.Access.Validate(), cfg.Telemetry.Validate())
+		err = errors.Join(cfg.Fleet.Validate(), cfg.Server.Validate(), cfg.API.Validate(), cfg.Access.Validate(), cfg.Telemetry.Validate(),
+			cfg.Budget.Validate(0))
 	}
 	return cfg, err
 }
@@ -108,15 +110,8 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	limits, err := settings.Parse[budget.Config](env.ToMap(os.Environ()))
-	if err == nil {
-		err = limits.Validate(0)
-	}
-	if err != nil {
-		return err
-	}
 	spending := func(ctx context.Context) (console.Budget, error) {
-		s, err := readSpent(ctx, js, limits)
+		s, err := readSpent(ctx, js, cfg.Budget)
 		return s.shown(), err
 	}
 	s, err := server.Open(ctx, server.Parts{JS: js, Objects: monitor.Store(objects), Presign: presign, Fleet: cfg.Fleet, StateTTL: cfg.Attempts.StateTTL,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -106,6 +107,35 @@ func (p *Processes) Environment(name string) (map[string]string, error) {
 // Address is where the first process of a service listens that exposes a port, as
 // host:port; empty when none does.
 func (p *Processes) Address(service, port string) string { return p.ports[service+":"+port] }
+
+// Volume is the folder that stands for a named volume.
+func (p *Processes) Volume(name string) string { return filepath.Join(p.dir, "volumes", name) }
+
+// Scale returns p with n replicas of a service in All; the ones there were stay.
+func (p *Processes) Scale(service string, n int) (*Processes, error) {
+	s, ok := p.services[service]
+	if !ok {
+		return nil, fmt.Errorf("there is no service %s", service)
+	}
+	scaled := *p
+	scaled.All = nil
+	for _, one := range p.All {
+		if one.Service != service || one.Number <= n {
+			scaled.All = append(scaled.All, one)
+		}
+	}
+	for number := 1; number <= n; number++ {
+		if slices.ContainsFunc(scaled.All, func(one Process) bool { return one.Service == service && one.Number == number }) {
+			continue
+		}
+		one, err := p.prepare(s, number)
+		if err != nil {
+			return nil, err
+		}
+		scaled.All = append(scaled.All, one)
+	}
+	return &scaled, nil
+}
 
 func (p *Processes) prepare(s types.ServiceConfig, number int) (Process, error) {
 	program := p.programs[strings.TrimPrefix(strings.Split(s.Image, ":")[0], "sagefleet/")]
@@ -214,13 +244,28 @@ func longestFirst(m map[string]string) []string {
 	return slices.SortedFunc(maps.Keys(m), func(a, b string) int { return len(b) - len(a) })
 }
 
+// given are the ports that freeAddress gave, whose processes may not listen yet.
+var given sync.Map
+
+// freeAddress is one that nobody listens on, and that it gave to nobody. It lies below
+// the ports that systems give to connections, of which one could take it before its
+// process does.
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	for tries := 100; ; tries-- {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000)) //nolint:gosec // no secret
+		l, err := net.Listen("tcp", address)
+		if err == nil {
+			if err := l.Close(); err != nil {
+				return "", err
+			}
+			if _, taken := given.LoadOrStore(address, true); !taken {
+				return address, nil
+			}
+		}
+		if tries == 0 {
+			return "", errors.Join(errors.New("no port is free between 10000 and 30000"), err)
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // Run starts all processes, starts those again that end and should not, and stops them

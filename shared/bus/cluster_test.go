@@ -31,12 +31,7 @@ func TestThreeServersReplicate(t *testing.T) {
 		routes = []string{s.ClusterAddr().String()}
 		servers = append(servers, s)
 	}
-	leads := func(s bustest.Server) bool { return s.JetStreamIsLeader() }
-	for deadline := time.Now().Add(time.Minute); !slices.ContainsFunc(servers, leads); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the three servers elect no leader")
-		}
-	}
+	bustest.AwaitCluster(t, servers)
 	fleet := servers[0].Config
 	fleet.Replicas, fleet.Durability = 3, bus.Replicated
 	for _, s := range servers {

@@ -133,6 +133,9 @@ var blanks = regexp.MustCompile(`(?m) +$`)
 
 // nowText says what a bridge takes now and why.
 func nowText(b heartbeat.Bridge) string {
+	if b.Why.Policy == "" || b.Why.Rule == "" {
+		return "has decided nothing yet"
+	}
 	if b.Closed != "" {
 		return fmt.Sprintf("takes nothing: %s (policy %s, rule %s)", b.Closed, b.Why.Policy, b.Why.Rule)
 	}

@@ -30,16 +30,38 @@ func Servers(t testing.TB) []Server {
 		routes = "nats://" + s.ClusterAddr().String()
 		servers = append(servers, s)
 	}
-	leads := func(s Server) bool { return s.JetStreamIsLeader() }
-	for deadline := time.Now().Add(time.Minute); !slices.ContainsFunc(servers, leads); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the three servers elect no leader")
-		}
-	}
+	AwaitCluster(t, servers)
 	cfg := servers[0].Config
 	cfg.Replicas = 3
 	if err := bus.Provision(t.Context(), servers[0].Connect(t, "test"), cfg); err != nil {
 		t.Fatal(err)
 	}
 	return servers
+}
+
+// AwaitCluster waits until one of the servers leads and hears all others, so that streams
+// find their places.
+func AwaitCluster(t testing.TB, servers []Server) {
+	t.Helper()
+	whole := func(s Server) bool {
+		if !s.JetStreamIsLeader() {
+			return false
+		}
+		info, err := s.Jsz(&server.JSzOptions{})
+		if err != nil || info.Meta == nil {
+			return false
+		}
+		here := 1
+		for _, peer := range info.Meta.Replicas {
+			if peer.Current && !peer.Offline {
+				here++
+			}
+		}
+		return here == len(servers)
+	}
+	for deadline := time.Now().Add(time.Minute); !slices.ContainsFunc(servers, whole); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no leader of %d servers hears the others", len(servers))
+		}
+	}
 }

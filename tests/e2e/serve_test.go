@@ -84,21 +84,27 @@ func (s site) do(t *testing.T, method, path, kind string, body io.Reader) (statu
 	return got.StatusCode, answer
 }
 
+// submit sends a file in a form.
+func (s site) submit(t *testing.T, id string, data []byte) (status int, answer []byte) {
+	t.Helper()
+	var form bytes.Buffer
+	w := multipart.NewWriter(&form)
+	_ = w.WriteField("mailbox", mailbox)
+	_ = w.WriteField("execution_id", id)
+	_ = w.WriteField("configuration", string(pedidos))
+	file, _ := w.CreateFormFile("file", "pedidos.csv")
+	_, _ = file.Write(data)
+	_ = w.Close()
+	return s.do(t, "POST", "/v1/executions", w.FormDataContentType(), &form)
+}
+
 // TestServe has a file carried out by way of HTTP, with the rights of `sage serve`
 // alone, and stops the server.
 func TestServe(t *testing.T) {
 	f := newFleet(t, directory(t), nil)
 	f.startWorker(t)
 	s := f.serve(t, nil)
-	var form bytes.Buffer
-	w := multipart.NewWriter(&form)
-	_ = w.WriteField("mailbox", mailbox)
-	_ = w.WriteField("execution_id", "e1")
-	_ = w.WriteField("configuration", string(pedidos))
-	file, _ := w.CreateFormFile("file", "pedidos.csv")
-	_, _ = file.Write(orders(3, 1))
-	_ = w.Close()
-	if status, answer := s.do(t, "POST", "/v1/executions", w.FormDataContentType(), &form); status != http.StatusAccepted {
+	if status, answer := s.submit(t, "e1", orders(3, 1)); status != http.StatusAccepted {
 		t.Fatalf("%d %s", status, answer)
 	}
 	if o := f.outcome(t, mailbox, "e1"); o.Kind != execution.Succeeded || o.Summary.Records != 3 {

@@ -43,7 +43,7 @@ func NewWorker(js jetstream.JetStream, ackWait time.Duration, slots Slots, cfg C
 		slots.Fleet = runtime.NumCPU()
 	}
 	c := newConsumer(js, ackWait, slots, cfg)
-	c.fair = newFair(js, slots.Mailbox)
+	c.fair = newFair(js, slots)
 	return c
 }
 
@@ -234,8 +234,9 @@ func (p pump) divide(ctx context.Context, n int, free chan struct{}, start func(
 	ahead, ordinary, changed := p.fair.allot(n)
 	for _, e := range ahead {
 		p.used.begin(false)
+		began := time.Now()
 		start(func() {
-			defer p.fair.ended(e.mailbox)
+			defer p.fair.ended(e.mailbox, began, false)
 			p.ahead(e)
 		})
 	}
@@ -264,7 +265,7 @@ func (p pump) counted(msg jetstream.Msg, handle func(jetstream.Msg)) func() {
 	if meta, err := msg.Metadata(); err == nil {
 		pending = meta.NumPending
 	}
-	ended := p.fair.began(mailbox, pending)
+	ended := p.fair.began(mailbox, pending, msg)
 	return func() {
 		defer ended()
 		handle(msg)

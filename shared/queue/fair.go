@@ -22,7 +22,8 @@ import (
 // to the mailbox that has had the least: to the next message of the queue, or to
 // one further back, which is executed before its turn without being taken off the
 // queue. When its turn comes its outcome stands already, and that answers it. So
-// the order changes, and nothing that the commit protocol promises does.
+// the order changes, and nothing that the commit protocol promises does. See savable
+// for what comes before both.
 type fair struct {
 	js    jetstream.JetStream
 	woken chan struct{} // the scout has something to do
@@ -32,35 +33,42 @@ type fair struct {
 	pending  uint64                               // messages that waited at the last delivery
 	first    string                               // mailbox of the last delivery: whose turn it seems to be
 	waiting  map[string][]*jetstream.RawStreamMsg // by mailbox, found by the scout
-	taken    []string                             // mailboxes some of whose messages were taken from waiting
+	taken    []string                             // mailboxes some of whose messages were taken from waiting or savable
+	savable  savable
 	scouting bool
 	changed  chan struct{} // closed when a slot was given back or a message was found
 	chance   *rand.Rand
 }
 
-func newFair(js jetstream.JetStream, perMailbox int) *fair {
+func newFair(js jetstream.JetStream, slots Slots) *fair {
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // never fails
-	return &fair{js: js, woken: make(chan struct{}, 1), shares: newShares(perMailbox),
+	return &fair{js: js, woken: make(chan struct{}, 1), shares: newShares(slots.Mailbox), savable: savable{deadline: slots.Deadline, found: map[string][]saved{}},
 		waiting: map[string][]*jetstream.RawStreamMsg{}, changed: make(chan struct{}),
 		chance: rand.New(rand.NewChaCha8(seed))} //nolint:gosec // not a secret
 }
 
 // began counts a slot of mailbox, whose message was delivered with pending more
 // behind it, until the returned function is called.
-func (f *fair) began(mailbox string, pending uint64) (ended func()) {
+func (f *fair) began(mailbox string, pending uint64, msg jetstream.Msg) (ended func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	now := time.Now()
 	f.first, f.pending = mailbox, pending
-	f.shares.take(mailbox, time.Now())
+	f.savable.behind = pending > 0 && f.savable.late(msg, now)
+	f.shares.take(mailbox, now)
 	f.wakeIfCrowded()
-	return func() { f.ended(mailbox) }
+	return func() { f.ended(mailbox, now, true) }
 }
 
-func (f *fair) ended(mailbox string) {
+// ended gives back a slot that mailbox has had since began, for a message in the order
+// of the queue or for another.
+func (f *fair) ended(mailbox string, began time.Time, ordinary bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.shares.give(mailbox, time.Now())
+	now := time.Now()
+	f.shares.give(mailbox, now)
+	f.savable.ended(now.Sub(began), ordinary)
 	f.change()
 }
 
@@ -101,7 +109,11 @@ func (f *fair) allot(free int) (ahead []early, ordinary int, changed <-chan stru
 	defer f.mu.Unlock()
 	now := time.Now()
 	for range free {
-		if mailbox, ok := f.neediest(now); ok {
+		if e, ok := f.savable.pick(f.shares, now, f.chance); ok {
+			ahead = append(ahead, e)
+			f.shares.take(e.mailbox, now)
+			f.wasTaken(e.mailbox)
+		} else if mailbox, ok := f.neediest(now); ok {
 			ahead = append(ahead, early{f.pick(mailbox), mailbox})
 			f.shares.take(mailbox, now)
 		} else if ordinary < f.shares.leastRoom() {
@@ -122,10 +134,15 @@ func (f *fair) pick(mailbox string) *jetstream.RawStreamMsg {
 	if len(found) == 1 {
 		delete(f.waiting, mailbox)
 	}
+	f.wasTaken(mailbox)
+	return msg
+}
+
+// wasTaken has the scout look for more of mailbox.
+func (f *fair) wasTaken(mailbox string) {
 	if !slices.Contains(f.taken, mailbox) {
 		f.taken = append(f.taken, mailbox)
 	}
-	return msg
 }
 
 // neediest returns the waiting mailbox that has had the least, if that is less than
@@ -180,7 +197,8 @@ func (f *fair) keepScouting() bool {
 	f.scouting = f.crowded()
 	if !f.scouting {
 		clear(f.waiting)
-		f.taken = nil
+		clear(f.savable.found)
+		f.taken, f.savable.behind = nil, false
 	}
 	return f.scouting
 }
@@ -231,6 +249,9 @@ func (f *fair) look(ctx context.Context, s *scout, mailboxes []string) error {
 			f.waiting[name] = append(f.waiting[name], msg)
 			f.change()
 			f.mu.Unlock()
+		}
+		if err := f.save(ctx, s, name); err != nil {
+			return err
 		}
 	}
 	return nil

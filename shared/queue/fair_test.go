@@ -36,6 +36,7 @@ type order struct {
 	ended map[execution.Key]bool
 	list  []string
 	early atomic.Int32
+	name  func(execution.Request) string // what list has of each; the mailbox when nil
 }
 
 func (o *order) execute(_ context.Context, a execution.Attempt) (execution.Outcome, error) {
@@ -55,7 +56,11 @@ func (o *order) execute(_ context.Context, a execution.Attempt) (execution.Outco
 	time.Sleep(5 * time.Millisecond)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.list = append(o.list, a.Request.Mailbox)
+	name := a.Request.Mailbox
+	if o.name != nil {
+		name = o.name(a.Request)
+	}
+	o.list = append(o.list, name)
 	return succeed(a)
 }
 

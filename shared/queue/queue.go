@@ -38,6 +38,9 @@ type Slots struct {
 	// Mailbox is how many of the first one mailbox may have at once; 0 is all. When
 	// several mailboxes have work waiting they share the slots evenly in any case.
 	Mailbox int `env:"MAILBOX_SLOTS" envDefault:"0"`
+	// Deadline is how long after its acceptance an execution should have ended, as for a bridge.
+	// While the oldest can't any more, three of four slots go to what can; 0 is never.
+	Deadline time.Duration `env:"OVERFLOW_DEADLINE"`
 }
 
 // Validate refuses values that can't work, by variable.
@@ -49,6 +52,8 @@ func (s Slots) Validate() error {
 		return settings.Invalid("LOCAL_SLOTS", s.Local, "1 or more")
 	case s.Mailbox < 0:
 		return settings.Invalid("MAILBOX_SLOTS", s.Mailbox, "1 or more, or 0 for no limit")
+	case s.Deadline < 0:
+		return settings.Invalid("OVERFLOW_DEADLINE", s.Deadline, "0 or more")
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ type scout struct {
 	js     jetstream.JetStream
 	stream jetstream.Stream // the queue
 	trails map[string]trail // by mailbox
+	later  map[string]trail // by mailbox: the same, of what can still end in time
 	survey time.Time        // when the next one is due
 }
 
@@ -36,7 +37,9 @@ const (
 	surveyLimit = 10_000
 )
 
-func newScout(js jetstream.JetStream) *scout { return &scout{js: js, trails: map[string]trail{}} }
+func newScout(js jetstream.JetStream) *scout {
+	return &scout{js: js, trails: map[string]trail{}, later: map[string]trail{}}
+}
 
 // learn finds out which mailboxes there are: all that events tell of, and those
 // with work waiting unless that is too much to read.
@@ -104,15 +107,85 @@ func (s *scout) mailboxes() []string { return slices.Sorted(maps.Keys(s.trails))
 func (s *scout) look(ctx context.Context, mailbox string) (*jetstream.RawStreamMsg, error) {
 	t := s.trails[mailbox]
 	for _, filter := range slices.Sorted(maps.Keys(t)) {
-		msg, err := s.stream.GetMsg(ctx, t[filter], jetstream.WithGetMsgSubject(filter))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			continue
-		}
+		msg, err := s.next(ctx, filter, t[filter])
 		if err != nil {
-			return nil, fmt.Errorf("look for %s: %w", filter, err)
+			return nil, err
 		}
-		t[filter] = msg.Sequence + 1
-		return msg, nil
+		if msg != nil {
+			t[filter] = msg.Sequence + 1
+			return msg, nil
+		}
 	}
 	return nil, nil
+}
+
+// next is the first message of filter at a sequence or after it, or nil.
+func (s *scout) next(ctx context.Context, filter string, sequence uint64) (*jetstream.RawStreamMsg, error) {
+	msg, err := s.stream.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(filter))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for %s: %w", filter, err)
+	}
+	return msg, nil
+}
+
+// lookSince finds the next waiting message of mailbox, of those stored since a moment,
+// that it has not returned before, or nil.
+func (s *scout) lookSince(ctx context.Context, mailbox string, since time.Time) (*jetstream.RawStreamMsg, error) {
+	t := s.later[mailbox]
+	if t == nil {
+		t = trail{}
+		s.later[mailbox] = t
+	}
+	for _, filter := range slices.Sorted(maps.Keys(s.trails[mailbox])) {
+		from := max(1, t[filter])
+		msg, err := s.next(ctx, filter, from)
+		if err == nil && msg != nil && msg.Time.Before(since) {
+			from = msg.Sequence + 1
+			msg, from, err = s.skip(ctx, filter, from, since)
+		}
+		if err != nil {
+			return nil, err
+		}
+		t[filter] = from
+		if msg != nil {
+			t[filter] = msg.Sequence + 1
+			return msg, nil
+		}
+	}
+	return nil, nil
+}
+
+// skip finds the first message of filter from a sequence on that was stored since a
+// moment, or nil, and the sequence to go on from. Messages lie in the order of their
+// time, so it looks ever further ahead and then between.
+func (s *scout) skip(ctx context.Context, filter string, from uint64, since time.Time) (found *jetstream.RawStreamMsg, goOn uint64, err error) {
+	end := from
+	for step := uint64(1); ; step *= 2 {
+		end = from + step
+		if found, err = s.next(ctx, filter, end); err != nil {
+			return nil, from, err
+		}
+		if found == nil || !found.Time.Before(since) {
+			break
+		}
+		from = found.Sequence + 1
+	}
+	for from < end {
+		middle := from + (end-from)/2
+		msg, err := s.next(ctx, filter, middle)
+		switch {
+		case err != nil:
+			return nil, from, err
+		case msg == nil:
+			end = middle
+		case msg.Time.Before(since):
+			from = msg.Sequence + 1
+		default:
+			found, end = msg, middle
+		}
+	}
+	return found, from, nil
 }

@@ -24,7 +24,7 @@ var (
 	fleetConfig = bus.Config{Durability: bus.Fast, Replicas: 1, AckWait: ackWait, MaxAckPending: 10000, QueueMaxBytes: -1, EventsMaxAge: time.Hour}
 	queueConfig = queue.Config{Drain: 2 * time.Second, BackoffBase: 500 * time.Millisecond, BackoffCap: 5 * time.Second}
 	guardConfig = guard.Config{MaxAttempts: 3, MaxCrashes: 3, StateTTL: time.Hour}
-	slots       = queue.Slots{Fleet: 2, Local: 1}
+	slots       = queue.Slots{Fleet: 2, Local: 1, Deadline: 2 * time.Second}
 )
 
 // The fleet's programs, put together as their mains do. A start that fails is

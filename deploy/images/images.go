@@ -56,7 +56,7 @@ type instruction struct {
 func parse(text []byte) ([]stage, error) {
 	result, err := parser.Parse(bytes.NewReader(text))
 	if err != nil {
-		return nil, fmt.Errorf("Dockerfile: %w", err)
+		return nil, fmt.Errorf("the Dockerfile: %w", err)
 	}
 	stages := []stage{{}}
 	for _, node := range result.AST.Children {

@@ -66,6 +66,7 @@ type guarded struct {
 	bucket  document
 	mu      sync.Mutex
 	used    map[string]bool // action and resource pattern of statements that allowed something
+	allowed []call
 	refused []call
 }
 
@@ -97,6 +98,7 @@ func (g *guarded) allows(c call) bool {
 		g.refused = append(g.refused, c)
 		return false
 	}
+	g.allowed = append(g.allowed, c)
 	return true
 }
 
@@ -150,6 +152,7 @@ func like(pattern, text string) bool {
 type cloud struct {
 	servers map[string]*guarded
 	stores  map[string]storage.Store
+	open    func(component, role string) (address string) // for one that has no store yet
 }
 
 // newCloud gives every component of the production example a store under its role.
@@ -165,29 +168,40 @@ func newCloud(t *testing.T) cloud {
 	if !ok {
 		t.Fatal("production has no output storage_url")
 	}
-	c := cloud{map[string]*guarded{}, map[string]storage.Store{}}
-	for _, component := range []string{"worker", "bridge", "intake", "gc", "eraser"} {
-		role := production.about("aws_iam_role", "name", "sage-"+component)
-		if role == nil {
-			t.Fatalf("no role of %s", component)
-		}
-		g := &guarded{t: t, s3: fake, role: "arn:aws:iam::" + account + ":role/" + role.text("name"), used: map[string]bool{},
-			bucket: production.about("aws_s3_bucket_policy", "bucket", bucketName).policy()}
-		for _, policy := range production.of("aws_iam_role_policy") {
-			if policy.text("role") == role.text("name") && policy.text("name") == "storage" {
-				g.rights = policy.policy()
-			}
-		}
-		if len(g.rights.Statement) == 0 || len(g.bucket.Statement) == 0 {
-			t.Fatalf("no policies for %s", component)
-		}
+	c := cloud{servers: map[string]*guarded{}, stores: map[string]storage.Store{}}
+	c.open = func(component, role string) string {
+		g := newGuarded(t, production, fake, role)
 		server := httptest.NewServer(g)
 		t.Cleanup(server.Close)
-		store, err := storage.Open(t.Context(), address+"&path_style=true&endpoint="+url.QueryEscape(server.URL))
+		c.servers[component] = g
+		return address + "&path_style=true&endpoint=" + url.QueryEscape(server.URL)
+	}
+	for _, component := range []string{"worker", "bridge", "intake", "gc", "eraser"} {
+		store, err := storage.Open(t.Context(), c.open(component, "sage-"+component))
 		if err != nil {
 			t.Fatalf("%s can't open storage: %v", component, err)
 		}
-		c.servers[component], c.stores[component] = g, store
+		c.stores[component] = store
 	}
 	return c
+}
+
+// newGuarded asks the policies of the role called name, and the bucket's, before s3.
+func newGuarded(t *testing.T, production stack, s3 http.Handler, name string) *guarded {
+	t.Helper()
+	role := production.about("aws_iam_role", "name", name)
+	if role == nil {
+		t.Fatalf("no role %s", name)
+	}
+	g := &guarded{t: t, s3: s3, role: "arn:aws:iam::" + account + ":role/" + name, used: map[string]bool{},
+		bucket: production.about("aws_s3_bucket_policy", "bucket", bucketName).policy()}
+	for _, policy := range production.of("aws_iam_role_policy") {
+		if policy.text("role") == name && policy.text("name") == "storage" {
+			g.rights = policy.policy()
+		}
+	}
+	if len(g.rights.Statement) == 0 || len(g.bucket.Statement) == 0 {
+		t.Fatalf("no policies for %s", name)
+	}
+	return g
 }

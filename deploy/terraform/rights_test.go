@@ -115,19 +115,25 @@ func (f *site) intake(id, data string) {
 	f.must(err)
 }
 
+// request asks for the small file of an execution that was submitted.
+func (f *site) request(id string) (r execution.Request) {
+	folder := "inputs/" + mailbox + "/" + id + "/"
+	for info, err := range f.stores["gc"].List(f.Context(), folder) {
+		f.must(err)
+		if !strings.HasSuffix(info.Key, "request.json") && info.Size < 1<<20 {
+			r = execution.Request{ID: id, Mailbox: mailbox, Config: execution.Config{Text: config},
+				Inputs: []execution.Input{{URI: storage.Join(f.stores["worker"].URL(), folder) + filepath.Base(info.Key), Filename: "data.csv"}}}
+		}
+	}
+	return r
+}
+
 // work executes a request as workers and the Lambda do, with the cache on; of an
 // execution that was submitted when id is given.
 func (f *site) work(id string, r execution.Request) execution.Outcome {
 	objects := f.stores["worker"]
 	if id != "" {
-		in := storage.Join(objects.URL(), "inputs/"+mailbox+"/"+id+"/")
-		for info, err := range f.stores["gc"].List(f.Context(), "inputs/") {
-			f.must(err)
-			if strings.HasPrefix(info.Key, "inputs/"+mailbox+"/"+id+"/") && !strings.HasSuffix(info.Key, "request.json") && info.Size < 1<<20 {
-				r = execution.Request{ID: id, Mailbox: mailbox, Config: execution.Config{Text: config},
-					Inputs: []execution.Input{{URI: in + filepath.Base(info.Key), Filename: "data.csv"}}}
-			}
-		}
+		r = f.request(id)
 	}
 	kept := cache.New(objects, cache.Config{Mode: "on", MaxAge: time.Hour, MaxBytes: 1 << 20})
 	e := executor.New(objects, worker.NewProcessor(processor.Config{Engine: "native"}, "", kept), execution.OnWorker, "h1",

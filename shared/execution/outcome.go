@@ -29,8 +29,9 @@ type Outcome struct {
 	Executor      string       `json:"executor"`
 	Host          string       `json:"host,omitempty"`
 	RequestDigest string       `json:"request_digest"`
-	Sender        string       `json:"sender,omitempty"` // the request's
-	Method        string       `json:"method,omitempty"` // the request's
+	Sender        string       `json:"sender,omitempty"`  // the request's
+	Method        string       `json:"method,omitempty"`  // the request's
+	Deadline      time.Time    `json:"deadline,omitzero"` // the request's; zero is none
 	Summary       *Summary     `json:"summary,omitempty"`
 	Fault         *fault.Error `json:"fault,omitempty"`       // why it is DEAD or CANCELLED
 	CachedFrom    *CachedFrom  `json:"cached_from,omitempty"` // set when nothing was processed
@@ -56,6 +57,11 @@ func (o Outcome) InputBytes() int64 {
 		sum += f.Size
 	}
 	return sum
+}
+
+// Late reports whether o came after the time that the request asked for.
+func (o Outcome) Late() bool {
+	return o.Kind != Cancelled && !o.Deadline.IsZero() && o.Finished.After(o.Deadline)
 }
 
 // Erasure is who removed a customer's data, when and why.

@@ -40,6 +40,8 @@ var (
 		Help: "Executions that ended DEAD, by fault code. Each leaves a dead letter."}
 	ExecutionsCached = Metric{Name: "sage_executions_cached_total", Kind: Counter, By: byServices,
 		Help: "Executions answered with the findings of an earlier one."}
+	ExecutionsLate = Metric{Name: "sage_executions_late_total", Kind: Counter, Labels: []string{"mailbox"}, By: byServices,
+		Help: "Executions that succeeded or ended DEAD after their deadline."}
 	Attempts = Metric{Name: "sage_attempts_total", Kind: Counter, Labels: []string{"executor"}, By: byServices,
 		Help: "Attempts begun."}
 	AttemptsFailed = Metric{Name: "sage_attempts_failed_total", Kind: Counter, Labels: []string{"executor", "code"}, By: byServices,
@@ -157,7 +159,7 @@ var (
 // Catalog is every metric of the fleet, in the order of the reference.
 var Catalog = slices.Concat(
 	[]Metric{BuildInfo, Ready, Draining, StorageRequest, StorageErrors},
-	[]Metric{Executions, ExecutionsDead, ExecutionsCached, Attempts, AttemptsFailed, ExecutionWait, ExecutionRun, ExecutionTurnaround,
+	[]Metric{Executions, ExecutionsDead, ExecutionsCached, ExecutionsLate, Attempts, AttemptsFailed, ExecutionWait, ExecutionRun, ExecutionTurnaround,
 		Messages, LockConflicts, Slots, SlotsBusy},
 	[]Metric{LocalBacklog, LocalBacklogBefore, QueuePending, QueueInFlight, QueueDelegated, QueueHeadAge, QueueLocal, QueueLater, DeadLetters,
 		FleetWorkers, FleetBridges, FleetSlots, FleetSlotsBusy, FleetSlotsFree},

@@ -18,9 +18,9 @@ import (
 type executions struct {
 	mailboxes, codes *known
 
-	attempts, failed, ended, dead, cached, messages, conflicts *prometheus.CounterVec
-	billed, cost, cold                                         *prometheus.CounterVec
-	wait, run, turnaround                                      *prometheus.HistogramVec
+	attempts, failed, ended, dead, cached, late, messages, conflicts *prometheus.CounterVec
+	billed, cost, cold                                               *prometheus.CounterVec
+	wait, run, turnaround                                            *prometheus.HistogramVec
 }
 
 // maxCodes is more than the fleet has fault codes; what an outcome says may be another's.
@@ -30,7 +30,7 @@ func newExecutions(mailboxes int) *executions {
 	e := &executions{
 		mailboxes: newKnown(mailboxes), codes: newKnown(maxCodes),
 		attempts: Attempts.counters(), failed: AttemptsFailed.counters(), ended: Executions.counters(), dead: ExecutionsDead.counters(),
-		cached: ExecutionsCached.counters(), messages: Messages.counters(), conflicts: LockConflicts.counters(),
+		cached: ExecutionsCached.counters(), late: ExecutionsLate.counters(), messages: Messages.counters(), conflicts: LockConflicts.counters(),
 		billed: LambdaBilled.counters(), cost: LambdaCost.counters(), cold: LambdaColdStarts.counters(),
 		wait: ExecutionWait.histograms(), run: ExecutionRun.histograms(), turnaround: ExecutionTurnaround.histograms(),
 	}
@@ -41,7 +41,7 @@ func newExecutions(mailboxes int) *executions {
 }
 
 func (e *executions) all() []prometheus.Collector {
-	return []prometheus.Collector{e.attempts, e.failed, e.ended, e.dead, e.cached, e.messages, e.conflicts,
+	return []prometheus.Collector{e.attempts, e.failed, e.ended, e.dead, e.cached, e.late, e.messages, e.conflicts,
 		e.billed, e.cost, e.cold, e.wait, e.run, e.turnaround}
 }
 
@@ -81,6 +81,9 @@ func (m *Monitor) ExecutionEnded(_ execution.Attempt, o execution.Outcome) {
 	e.ended.WithLabelValues(e.mailboxes.label(o.Mailbox), o.Executor, strings.ToLower(string(o.Kind))).Inc()
 	if o.Kind == execution.Dead && o.Fault != nil {
 		e.dead.WithLabelValues(e.codes.label(string(o.Fault.Code))).Inc()
+	}
+	if o.Late() {
+		e.late.WithLabelValues(e.mailboxes.label(o.Mailbox)).Inc()
 	}
 	if o.CachedFrom != nil {
 		e.cached.WithLabelValues().Inc()

@@ -57,8 +57,11 @@ func TestExecutions(t *testing.T) {
 	m.AttemptBegan(execution.OnLambda, a)
 	m.ExecutionEnded(a, execution.Outcome{Key: key, Kind: execution.Succeeded, Executor: execution.OnLambda, Enqueued: accepted,
 		Started: accepted.Add(time.Second), Finished: accepted.Add(3 * time.Second), Usage: &execution.Usage{BilledMillis: 2000, InitMillis: 80, CostUSD: 0.5}})
-	m.ExecutionEnded(a, execution.Outcome{Key: key, Kind: execution.Dead, Executor: execution.OnWorker, Fault: fault.New("ZIP_RATIO", "too much")})
-	m.ExecutionEnded(a, execution.Outcome{Key: key, Kind: execution.Succeeded, Executor: execution.OnWorker, CachedFrom: &execution.CachedFrom{}})
+	m.ExecutionEnded(a, execution.Outcome{Key: key, Kind: execution.Dead, Executor: execution.OnWorker, Fault: fault.New("ZIP_RATIO", "too much"),
+		Deadline: accepted, Finished: accepted.Add(time.Second)})
+	m.ExecutionEnded(a, execution.Outcome{Key: key, Kind: execution.Cancelled, Executor: execution.ByOperator, Deadline: accepted, Finished: accepted.Add(time.Hour)})
+	m.ExecutionEnded(a, execution.Outcome{Key: key, Kind: execution.Succeeded, Executor: execution.OnWorker, CachedFrom: &execution.CachedFrom{},
+		Deadline: accepted, Finished: accepted})
 	m.MessageHandled(queue.Handled{End: queue.EndBusy, Err: &execution.BusyError{Err: &lock.HeldError{}}})
 	m.MessageHandled(queue.Handled{End: queue.EndBusy, Err: &execution.BusyError{Err: errors.New("no space")}})
 	expect(t, m,
@@ -71,6 +74,7 @@ func TestExecutions(t *testing.T) {
 		`sage_executions_total{executor="worker",mailbox="ventas",state="dead"} 1`,
 		`sage_executions_dead_total{code="ZIP_RATIO"} 1`,
 		`sage_executions_cached_total 1`,
+		`sage_executions_late_total{mailbox="ventas"} 1`,
 		`sage_execution_run_seconds_sum{executor="lambda"} 2`,
 		`sage_execution_turnaround_seconds_sum{executor="lambda"} 3`,
 		`sage_lambda_billed_seconds_total 2.5`,

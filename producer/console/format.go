@@ -22,11 +22,13 @@ func (w *words) number(n any) string { return w.printer.Sprintf("%d", n) }
 func (w *words) percent(share float64) string { return w.printer.Sprintf("%.1f %%", share*100) }
 
 // usd writes an amount with the digits that say something: cents of a large one,
-// millionths of a small one.
+// millionths of a small one, billionths of less.
 func (w *words) usd(amount float64) string {
 	switch a := math.Abs(amount); {
 	case a == 0:
 		return "$0"
+	case a < 0.00001:
+		return "$" + w.printer.Sprintf("%.9f", amount)
 	case a < 0.01:
 		return "$" + w.printer.Sprintf("%.6f", amount)
 	case a < 1:

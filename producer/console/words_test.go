@@ -141,7 +141,7 @@ func TestNumbersAreWrittenAsTheLanguageDoes(t *testing.T) {
 	en, es := known["en"], known["es"]
 	for _, tt := range [][2]string{
 		{en.number(1234567), "1,234,567"}, {es.number(1234567), "1.234.567"},
-		{en.usd(12.5), "$12.50"}, {es.usd(0.25), "$0,2500"}, {en.usd(0.000093), "$0.000093"},
+		{en.usd(12.5), "$12.50"}, {es.usd(0.25), "$0,2500"}, {en.usd(0.000093), "$0.000093"}, {en.usd(0.0000002), "$0.000000200"},
 		{en.bytes(int64(999)), "999 B"}, {en.bytes(uint64(1500)), "1.5 kB"}, {es.bytes(2_500_000), "2,5 MB"},
 		{en.took(90 * 1e9), "1 min 30 s"}, {es.took(1500 * 1e6), "1,5 s"}, {en.took(-1), "0 ms"},
 		{en.percent(0.123), "12.3 %"},

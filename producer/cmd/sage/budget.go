@@ -97,7 +97,8 @@ func (s spent) shown() console.Budget {
 func (a *app) printBudget(s spent) error {
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	if len(s.Limits) == 0 {
-		fmt.Fprintln(table, "No limit is set here: BUDGET_HOUR_USD, BUDGET_DAY_USD, BUDGET_MAILBOX_USD.")
+		fmt.Fprintln(table, "This command was told no limit, so it can't say what is left. If bridges have one, set the same here:")
+		fmt.Fprintln(table, "BUDGET_HOUR_USD, BUDGET_DAY_USD, BUDGET_MAILBOX_USD. If they have none, nothing bounds what Lambdas cost.")
 	} else {
 		fmt.Fprintln(table, "LIMIT\tUSD\tDEBT\tRESERVED\tFREE")
 	}
@@ -106,7 +107,7 @@ func (a *app) printBudget(s spent) error {
 		if l.Mailbox != "" {
 			name += " of " + l.Mailbox
 		}
-		fmt.Fprintf(table, "%s\t%.4f\t%.6f\t%.6f\t%.6f\n", name, l.Limit, l.Debt, l.Reserved, l.Free)
+		fmt.Fprintf(table, "%s\t%.4f\t%s\t%s\t%s\n", name, l.Limit, usdText(l.Debt), usdText(l.Reserved), usdText(l.Free))
 	}
 	if len(s.Shares) > 0 {
 		fmt.Fprintln(table, "\nBRIDGE\tUNUSED\tIN FLIGHT\tSEEN")
@@ -118,7 +119,7 @@ func (a *app) printBudget(s spent) error {
 		}
 		fmt.Fprintf(table, "%s\t%d\t%d\t%s\n", printable(share.Bridge), share.Unused, share.Used, seen)
 	}
-	fmt.Fprintf(table, "\nsettled so far\t%.6f USD\n", s.Total)
+	fmt.Fprintf(table, "\nsettled so far\t%s USD\n", usdText(s.Total))
 	if s.Short != "" {
 		fmt.Fprintln(table, tint(a.stdout, yellow, "short")+"\t"+printable(s.Short))
 	}

@@ -111,12 +111,12 @@ func stateOf(e delegation.Entry, now time.Time) string {
 // costText is what a run cost, or the most that it can.
 func costText(e delegation.Entry) string {
 	if e.Billed != nil {
-		return fmt.Sprintf("%.6f", e.Billed.CostUSD)
+		return usdText(e.Billed.CostUSD)
 	}
 	if e.State == delegation.Refused {
 		return "0"
 	}
-	return fmt.Sprintf("≤ %.6f", e.ReservedUSD)
+	return "≤ " + usdText(e.ReservedUSD)
 }
 
 // delegationText says in one line of a status where the last delegation stands.

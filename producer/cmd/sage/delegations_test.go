@@ -40,6 +40,9 @@ func TestDelegationsAndBudget(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &e); err != nil || e.ID != "live" || strings.Count(out, "\n") != 1 {
 		t.Errorf("%v:\n%s", err, out)
 	}
+	if out = f.sage(t, exitOK, "budget").stdout; !strings.Contains(out, "was told no limit") || strings.Contains(out, "FREE") {
+		t.Errorf("without limits:\n%s", out)
+	}
 	t.Setenv("BUDGET_HOUR_USD", "2")
 	out = f.sage(t, exitOK, "budget").stdout
 	if !strings.Contains(out, "hour") || !strings.Contains(out, "1.000000") {
@@ -49,5 +52,16 @@ func TestDelegationsAndBudget(t *testing.T) {
 	out = f.sage(t, exitOK, "budget", "--json").stdout
 	if !strings.Contains(out, `"free_usd":1`) {
 		t.Errorf("%s", out)
+	}
+}
+
+func TestNoCostThatIsOneIsShownAsNothing(t *testing.T) {
+	for _, c := range []struct {
+		usd  float64
+		want string
+	}{{0, "0.000000"}, {1.5, "1.500000"}, {0.0000381, "0.000038"}, {0.000002, "0.0000020"}, {0.0000002, "0.00000020"}, {0.000000000001, "0.000000000001"}} {
+		if got := usdText(c.usd); got != c.want {
+			t.Errorf("%g is %s, want %s", c.usd, got, c.want)
+		}
 	}
 }

@@ -101,7 +101,7 @@ func stepLines(s producer.Step) []string {
 		text += fmt.Sprintf(" after running for %s on %s", durationText(s.Finished.Sub(s.Started)), place(s.Executor))
 	}
 	if s.Usage != nil {
-		text += fmt.Sprintf(", billed %d ms, %.6f USD", s.Usage.BilledMillis, s.Usage.CostUSD)
+		text += fmt.Sprintf(", billed %d ms, %s USD", s.Usage.BilledMillis, usdText(s.Usage.CostUSD))
 	}
 	lines := []string{text}
 	if s.Reason != "" {

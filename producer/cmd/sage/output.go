@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -149,6 +151,17 @@ func bytesText(n int64) string {
 		return fmt.Sprintf("%.1f %cB", value, "kMGTPE"[prefix])
 	}
 	return fmt.Sprintf("%.0f %cB", value, "kMGTPE"[prefix])
+}
+
+// usdText is an amount for people, as plain digits: millionths, and of less than that as
+// many as say something. A small Lambda's run of a few milliseconds costs a few billionths.
+func usdText(amount float64) string {
+	const smallest = 12 // digits
+	digits := 6
+	for least := 1e-5; digits < smallest && amount != 0 && math.Abs(amount) < least; least /= 10 {
+		digits++
+	}
+	return strconv.FormatFloat(amount, 'f', digits, 64)
 }
 
 // durationText is a duration for people: two or three digits that matter.

@@ -93,7 +93,7 @@ func (a *app) printStatus(s producer.Status) error {
 	}
 	table = append(table, timeRows(s, time.Now())...)
 	if s.Usage != nil {
-		table = append(table, [2]string{"billed", fmt.Sprintf("%d ms at %d MB, %.6f USD", s.Usage.BilledMillis, s.Usage.MemoryMB, s.Usage.CostUSD)})
+		table = append(table, [2]string{"billed", fmt.Sprintf("%d ms at %d MB, %s USD", s.Usage.BilledMillis, s.Usage.MemoryMB, usdText(s.Usage.CostUSD))})
 	}
 	if e := s.Erased; e != nil {
 		table = append(table, [2]string{"erased", printable(e.At.Local().Format("2006-01-02 15:04:05 MST") + " by " + e.By)})

@@ -13,7 +13,7 @@ import (
 
 // quiet are the metrics that a fleet without trouble, a budget and an inbox has no values of.
 var quiet = []telemetry.Metric{
-	telemetry.StorageErrors, telemetry.AttemptsFailed, telemetry.ExecutionsDead,
+	telemetry.StorageErrors, telemetry.AttemptsFailed, telemetry.ExecutionsDead, telemetry.ExecutionsLate,
 	telemetry.BudgetLimit, telemetry.BudgetDebt, telemetry.BudgetReserved, telemetry.BudgetFree, telemetry.BudgetUsed,
 	telemetry.InboxFiles, telemetry.InboxWaiting,
 }

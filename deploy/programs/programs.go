@@ -14,6 +14,7 @@ import (
 	"github.com/sagefleet/sagefleet/bridge/budget"
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/producer/access"
+	"github.com/sagefleet/sagefleet/producer/answers"
 	"github.com/sagefleet/sagefleet/producer/api"
 	"github.com/sagefleet/sagefleet/producer/inbox"
 	"github.com/sagefleet/sagefleet/producer/retention"
@@ -77,6 +78,13 @@ type watchConfig struct {
 	Telemetry  telemetry.Config
 }
 
+type notifyConfig struct {
+	StorageURL string `env:"STORAGE_URL,required"`
+	Fleet      bus.Config
+	Answers    answers.Config
+	Telemetry  telemetry.Config
+}
+
 // All are the programs that run for long, or from a timer, by name and first
 // arguments.
 var All = map[string]Program{
@@ -92,6 +100,9 @@ var All = map[string]Program{
 	}),
 	"sage watch": program("producer/cmd/sage/watch.go", "watching", func(c *watchConfig) error {
 		return errors.Join(c.Fleet.Validate(), c.Inbox.Validate(), c.Telemetry.Validate())
+	}),
+	"sage notify": program("producer/cmd/sage/notify.go", "notifying", func(c *notifyConfig) error {
+		return errors.Join(c.Fleet.Validate(), c.Answers.Validate(), c.Telemetry.Validate())
 	}),
 	"sage admin provision": program("producer/cmd/sage/provision.go", "", func(c *provisionConfig) error { return c.Fleet.Validate() }),
 	"sage admin gc": program("producer/cmd/sage/gc.go", "", func(c *gcConfig) error {

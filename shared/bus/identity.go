@@ -20,11 +20,13 @@ const (
 	IdentityServe    Identity = "serve"   // the HTTP API and the console
 	IdentityConsole  Identity = "console" // looks, and can change nothing
 	IdentityGC       Identity = "gc"
-	IdentityAdmin    Identity = "admin" // provisions streams, makes tokens, and reads no message
+	IdentityNotify   Identity = "notify" // answers senders, and tells operators
+	IdentityAdmin    Identity = "admin"  // provisions streams, makes tokens, and reads no message
 )
 
 // Identities are all but the producers', of whom a fleet has as many as it likes.
-var Identities = []Identity{IdentityWorker, IdentityBridge, IdentityLambda, IdentityOperator, IdentityServe, IdentityConsole, IdentityGC, IdentityAdmin}
+var Identities = []Identity{IdentityWorker, IdentityBridge, IdentityLambda, IdentityOperator, IdentityServe, IdentityConsole, IdentityGC, IdentityNotify,
+	IdentityAdmin}
 
 const producerPrefix = "producer-"
 

@@ -31,6 +31,7 @@ const (
 	ConsumerFleet = "fleet" // sage.exec.>, shared by workers and the bridge
 	ConsumerLocal = "local" // sage.local.>, work that a Lambda can't take
 	ConsumerDue   = "due"   // sage.due.>, retries whose time has come
+	ConsumerEnded = "ended" // events of executions that ended, for answers to their senders
 	GroupFleet    = "fleet"
 )
 
@@ -42,7 +43,8 @@ const (
 
 	BucketDelegations = "sage_delegations"
 	BucketBudget      = "sage_budget"
-	BucketAccess      = "sage_access" // who may ask `sage serve` for what
+	BucketAccess      = "sage_access"  // who may ask `sage serve` for what
+	BucketNotices     = "sage_notices" // who was told of what
 )
 
 const (

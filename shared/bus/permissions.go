@@ -64,6 +64,9 @@ func (i Identity) Permissions(mailboxes ...string) Permissions {
 		p.Publish = join(readWork(), []Grant{
 			{apiStreamInfo + StreamExecutions, "to open it"}, {apiStreamInfo + StreamLater, "to open it"},
 			{apiStreamInfo + bucketStream(BucketState), "to open it"}}, readBucket(BucketState, "whether an execution was redriven"))
+	case IdentityNotify:
+		p.Publish = join(look(), take(StreamEvents, ConsumerEnded),
+			readBucket(BucketNotices, "who was told of what"), writeBucket(BucketNotices, "who was told of what"))
 	case IdentityAdmin:
 		p.Publish = join(look(), provision(), readBucket(BucketAccess, "tokens"), writeBucket(BucketAccess, "tokens"),
 			watchBucket(BucketAccess, "to list tokens"))
@@ -204,7 +207,11 @@ func provision() (g []Grant) {
 	for _, s := range t.Streams {
 		g = append(g, Grant{apiStreamCreate + s.Name, why}, Grant{apiStreamUpdate + s.Name, why})
 		for _, c := range t.Consumers[s.Name] {
-			g = append(g, Grant{apiConsumerCreate + s.Name + "." + c.Name + "." + c.FilterSubject, why})
+			subject := apiConsumerCreate + s.Name + "." + c.Name
+			if c.FilterSubject != "" { // with several filters they stand in the request alone
+				subject += "." + c.FilterSubject
+			}
+			g = append(g, Grant{subject, why})
 		}
 	}
 	for _, name := range derivedStreams {

@@ -45,7 +45,7 @@ func subjects() (all []string) {
 		}
 	}
 	inside["KV_"+bus.BucketFleet] = append(inside["KV_"+bus.BucketFleet], "$KV.sage_fleet.worker.host-1", "$KV.sage_fleet.bridge.host-1")
-	consumers := map[string]string{"EXECUTIONS.fleet": "sage.exec.>", "EXECUTIONS.local": "sage.local.>", "LATER.due": "sage.due.>"}
+	consumers := map[string]string{"EXECUTIONS.fleet": "sage.exec.>", "EXECUTIONS.local": "sage.local.>", "LATER.due": "sage.due.>", "EVENTS.ended": "sage.event.*.>"}
 	for stream, own := range inside {
 		all = append(all, own...)
 		for _, act := range []string{"STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE", "STREAM.DELETE", "STREAM.PURGE", "STREAM.MSG.GET",
@@ -66,7 +66,7 @@ func subjects() (all []string) {
 			all = append(all, "$JS.API.CONSUMER."+act+"."+consumer)
 		}
 		all = append(all, "$JS.API.CONSUMER.CREATE."+consumer+"."+filter[:len(filter)-1]+"ventas.e1",
-			"$JS.API.CONSUMER.DURABLE.CREATE."+consumer, "$JS.ACK."+consumer+".1.1.1.1.1", "$JS.ACK._.hash."+consumer+".1.1.1.1.1.x")
+			"$JS.API.CONSUMER.CREATE."+consumer, "$JS.API.CONSUMER.DURABLE.CREATE."+consumer, "$JS.ACK."+consumer+".1.1.1.1.1", "$JS.ACK._.hash."+consumer+".1.1.1.1.1.x")
 	}
 	for _, i := range everyone {
 		all = append(all, i.Inbox()+".x.y")

@@ -5,6 +5,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/secret"
 	"github.com/sagefleet/sagefleet/shared/settings"
 )
@@ -64,6 +65,9 @@ func (c Config) Validate() error {
 // expire, so that there may be as many as end in that time.
 func (c Config) LockTTL() time.Duration { return min(max(c.AckWait/2, time.Second), 30*time.Second) }
 
+// EndedAckWait is how long who answers senders may take for one of them.
+const EndedAckWait = 2 * time.Minute
+
 // Topology is everything that must exist on the server.
 type Topology struct {
 	Streams   []jetstream.StreamConfig              // those of buckets, which are streams too, among them
@@ -116,6 +120,14 @@ func (c Config) Topology() Topology {
 	fleet.PriorityPolicy = jetstream.PriorityPolicyOverflow
 	fleet.PriorityGroups = []string{GroupFleet}
 
+	ended := consumer(ConsumerEnded, "", "Answers to senders")
+	for _, kind := range []execution.Kind{execution.Succeeded, execution.Dead, execution.Cancelled} {
+		ended.FilterSubjects = append(ended.FilterSubjects, SubjectEvent("*", kind.EventKind()))
+	}
+	// Answers that can't be delivered wait for hours, and must not hold up the others.
+	ended.AckWait, ended.MaxAckPending = EndedAckWait, 100_000
+	ended.DeliverPolicy = jetstream.DeliverNewPolicy // whoever sets it up wants no answers to what is over
+
 	// A bucket is such a stream to every client of NATS. Only as a stream can it be told
 	// how to reach the disk.
 	bucket := func(name, description string) jetstream.StreamConfig {
@@ -144,10 +156,12 @@ func (c Config) Topology() Topology {
 			bucket(BucketBudget, "What Lambdas may cost, and who may spend it"),
 			bucket(BucketAccess, "Tokens of the HTTP API and the console, without their secrets"),
 			bucket(BucketFleet, "Heartbeats of the components"),
+			bucket(BucketNotices, "Who was told of what"),
 		},
 		Consumers: map[string][]jetstream.ConsumerConfig{
 			StreamExecutions: {fleet, consumer(ConsumerLocal, prefixLocal+">", "Work that no Lambda can take")},
 			StreamLater:      {consumer(ConsumerDue, prefixDue+">", "Moves due retries back to the queue")},
+			StreamEvents:     {ended},
 		},
 	}
 }

@@ -27,7 +27,7 @@ var (
 		{"lock", "state", "delegation", "bus", "storage", "event", "spec", "machine", "trace"},
 		{"outcome", "intake", "heartbeat"},
 		{"guard", "queue"},
-		{"history", "ledger", "telemetry"},
+		{"history", "ledger", "telemetry", "notify"},
 	}
 	wordLayers = 2
 
@@ -38,6 +38,7 @@ var (
 	busNames = []string{
 		bus.StreamExecutions, bus.StreamLater, bus.StreamEvents, bus.StreamDecisions, bus.StreamDead, bus.StreamAdvisories,
 		bus.BucketLocks, bus.BucketState, bus.BucketFleet, bus.BucketDelegations, bus.BucketBudget, bus.BucketAccess,
+		bus.BucketNotices,
 	}
 
 	// lambdaRoots start in a cold Lambda, where every package costs start-up time

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite the generated parts of the docu
 var sections = []struct{ title, dir, by string }{
 	{"NATS", "shared/bus", "everything"},
 	{"Attempts", "shared/guard", "worker, bridge, lambda"},
-	{"Metrics", "shared/telemetry", "worker, bridge, `sage serve`, `sage watch`"},
+	{"Metrics", "shared/telemetry", "worker, bridge, `sage serve`, `sage watch`, `sage notify`"},
 	{"Queue", "shared/queue", "worker, and all but the slots the bridge"},
 	{"Execution", "worker/executor", "worker, lambda"},
 	{"Engine", "worker/processor", "worker, lambda"},
@@ -39,6 +39,8 @@ var sections = []struct{ title, dir, by string }{
 	{"API", "producer/api", "`sage serve`"},
 	{"Access", "producer/access", "`sage serve`"},
 	{"Inbox", "producer/inbox", "`sage watch`"},
+	{"Answers", "producer/answers", "`sage notify`"},
+	{"Notices", "shared/notify", "`sage notify`"},
 	{"Ledger", "shared/ledger", "what reads or keeps the history"},
 }
 

@@ -73,6 +73,7 @@ type commands struct {
 	Plan        planCommand        `cmd:"" group:"look" help:"Say what policies and workers would have cost and missed."`
 	Serve       serveCommand       `cmd:"" group:"services" help:"Serve the HTTP API and the console."`
 	Watch       watchCommand       `cmd:"" group:"services" help:"Submit the files that are put into folders, one for each mailbox."`
+	Notify      notifyCommand      `cmd:"" group:"services" help:"Tell senders how their executions ended."`
 	Config      configCommands     `cmd:"" group:"keep" help:"Look after the named configurations of mailboxes."`
 	Token       tokenCommands      `cmd:"" group:"keep" help:"Look after the tokens of the HTTP API and the console."`
 	Ledger      ledgerCommands     `cmd:"" group:"keep" help:"Look at the history, and build it again."`

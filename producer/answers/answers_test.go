@@ -1,0 +1,357 @@
+package answers_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/producer/answers"
+	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/bus/bustest"
+	"github.com/sagefleet/sagefleet/shared/event"
+	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/notify/notifytest"
+	"github.com/sagefleet/sagefleet/shared/outcome"
+	"github.com/sagefleet/sagefleet/shared/storage"
+)
+
+const hookSecret = "a-secret-of-24-bytes-or-more"
+
+// said is one post that a receiver got.
+type said struct {
+	ID   string
+	Body answers.Answer
+}
+
+// receiver is somebody's webhook.
+type receiver struct {
+	*httptest.Server
+	mu   sync.Mutex
+	said []said
+	fail int // that many posts are answered with 503
+}
+
+func receive(t *testing.T) *receiver {
+	r := &receiver{}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		s := said{ID: req.Header.Get("Webhook-Id")}
+		if err := json.NewDecoder(req.Body).Decode(&s.Body); err != nil {
+			t.Error(err)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.said = append(r.said, s)
+		if r.fail > 0 {
+			r.fail--
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func (r *receiver) all() []said {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]said(nil), r.said...)
+}
+
+type fleet struct {
+	js      jetstream.JetStream
+	objects storage.Store
+	mail    *notifytest.Server
+	cfg     answers.Config
+}
+
+func newFleet(t *testing.T, file string) *fleet {
+	t.Helper()
+	objects, err := storage.Open(t.Context(), "file://"+t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fleet{js: bustest.Start(t), objects: objects, mail: notifytest.Mail(t)}
+	f.cfg = answers.Config{File: filepath.Join(t.TempDir(), "answers.yaml"), Patience: time.Hour, Parallel: 8, Notify: f.mail.Config()}
+	f.cfg.Notify.Private = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	if err := os.WriteFile(f.cfg.File, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// answer runs an Answerer until stop is called, or the test ends.
+func (f *fleet) answer(t *testing.T) (stop func()) {
+	t.Helper()
+	a, err := answers.Open(t.Context(), f.js, f.objects, f.cfg, f.mail.Trust())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// end commits an outcome, and tells of it as a worker and a reconciler may: several times.
+func (f *fleet) end(t *testing.T, o execution.Outcome, times int) {
+	t.Helper()
+	o.Version, o.Generation, o.Attempt = execution.OutcomeVersion, 1, "1-x"
+	if o.Finished.IsZero() {
+		o.Finished = time.Now().UTC()
+	}
+	report := []outcome.Data{{Name: "report.html", Bytes: []byte("<p>report of " + o.ID + "</p>")}}
+	if _, err := outcome.New(f.objects).Commit(t.Context(), o, report); err != nil {
+		t.Fatal(err)
+	}
+	for n := range times {
+		data := execution.EventData{Key: o.Key, State: o.Kind.Terminal(), Token: uint64(n)}
+		e := execution.NewEvent(o.Kind.EventKind(), "host", o.Finished, data)
+		if err := event.New(f.js, bus.SubjectEvent).Publish(o.Kind.EventKind(), e)(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func clean(mailbox, id string) execution.Outcome {
+	return execution.Outcome{Key: execution.Key{Mailbox: mailbox, ID: id}, Kind: execution.Succeeded, Sender: "ana@example.com",
+		Summary: &execution.Summary{Status: "OK", Records: 10}, Inputs: []execution.File{{Name: "lunes.csv"}}}
+}
+
+func (f *fleet) record(t *testing.T, key string) (r answers.Record) {
+	t.Helper()
+	kv, err := f.js.KeyValue(t.Context(), bus.BucketNotices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, err := kv.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(entry.Value(), &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// settled waits until every event that was published is acknowledged. What the consumer
+// says of its own backlog wouldn't do: it may not yet have heard of the last ones.
+func (f *fleet) settled(t *testing.T) {
+	t.Helper()
+	eventually(t, "all events are settled", func() bool {
+		s, err := f.js.Stream(t.Context(), bus.StreamEvents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := f.js.Consumer(t.Context(), bus.StreamEvents, bus.ConsumerEnded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.CachedInfo().AckFloor.Stream >= s.CachedInfo().State.LastSeq
+	})
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within a minute: %s", what)
+		}
+	}
+}
+
+func webhookTo(url string) string {
+	return fmt.Sprintf("mailboxes: {ventas: {webhook: {url: %q, secret: %s}}}", url, hookSecret)
+}
+
+// However often an end is told, and however many answer, its sender hears of it once.
+func TestEachEndIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
+	r := receive(t)
+	f := newFleet(t, webhookTo(r.URL))
+	f.answer(t)
+	f.answer(t)
+	const ends = 20
+	for n := range ends {
+		f.end(t, clean("ventas", fmt.Sprint("e", n)), 3)
+	}
+	f.end(t, clean("compras", "other"), 1)
+	f.settled(t)
+	heard := map[string]int{}
+	for _, s := range r.all() {
+		heard[s.Body.ID]++
+		if s.Body.Type != "execution.succeeded" || s.Body.Summary == nil || s.Body.Report != "/v1/executions/ventas/"+s.Body.ID+"/report.json" {
+			t.Errorf("heard %+v", s)
+		}
+	}
+	for id, n := range heard {
+		if n != 1 || id == "other" {
+			t.Errorf("%s was heard %d times", id, n)
+		}
+	}
+	if len(heard) != ends {
+		t.Errorf("%d of %d were heard", len(heard), ends)
+	}
+}
+
+// A process that dies after sending leaves a claim. Whoever takes it over repeats the
+// answer, under the same ID.
+func TestWhatACrashRepeatsHasTheSameID(t *testing.T) {
+	t.Parallel()
+	r := receive(t)
+	f := newFleet(t, webhookTo(r.URL))
+	f.answer(t)
+	f.end(t, clean("ventas", "e1"), 1)
+	eventually(t, "it is heard", func() bool { return len(r.all()) == 1 })
+	f.settled(t)
+	const key = "answer.ventas.e1.1.webhook"
+	record := f.record(t, key)
+	if record.Standing != answers.Sent {
+		t.Fatalf("%+v", record)
+	}
+	record.Standing, record.At = answers.Sending, time.Now().Add(-2*time.Minute) // as the dead process left it
+	data, err := json.Marshal(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv, err := f.js.KeyValue(t.Context(), bus.BucketNotices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Put(t.Context(), key, data); err != nil {
+		t.Fatal(err)
+	}
+	e := execution.NewEvent("succeeded", "host", time.Now(), execution.EventData{Key: execution.Key{Mailbox: "ventas", ID: "e1", Generation: 1}, Token: 9})
+	if err := event.New(f.js, bus.SubjectEvent).Publish("succeeded", e)(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is heard again", func() bool { return len(r.all()) == 2 })
+	if all := r.all(); all[0].ID != all[1].ID || all[0].ID == "" {
+		t.Errorf("IDs %q and %q", all[0].ID, all[1].ID)
+	}
+}
+
+func TestWhatFailsIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	r := receive(t)
+	r.fail = 1
+	f := newFleet(t, webhookTo(r.URL))
+	f.answer(t)
+	f.end(t, clean("ventas", "again"), 1)
+	f.settled(t)
+	all := r.all()
+	if len(all) != 2 || all[0].ID != all[1].ID {
+		t.Errorf("heard %+v", all)
+	}
+	if record := f.record(t, "answer.ventas.again.1.webhook"); record.Standing != answers.Sent || record.Tries != 2 {
+		t.Errorf("%+v", record)
+	}
+}
+
+func TestWhatFailsTooLongIsGivenUp(t *testing.T) {
+	t.Parallel()
+	r := receive(t)
+	r.fail = 1000
+	f := newFleet(t, webhookTo(r.URL))
+	f.cfg.Patience = time.Second
+	f.answer(t)
+	f.end(t, clean("ventas", "e1"), 1)
+	f.settled(t)
+	record := f.record(t, "answer.ventas.e1.1.webhook")
+	if record.Standing != answers.GivenUp || record.Fault == nil || len(r.all()) != record.Tries || record.Tries < 2 {
+		t.Errorf("%+v, heard %d times", record, len(r.all()))
+	}
+}
+
+// Who turns answers on writes to nobody about what is over, and neither does a server
+// that was restored and tells it all again.
+func TestWhatEndedBeforeIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	r := receive(t)
+	f := newFleet(t, webhookTo(r.URL))
+	f.answer(t)
+	late := clean("ventas", "late")
+	late.Finished = time.Now().Add(-time.Hour)
+	f.end(t, late, 1)
+	f.settled(t)
+	if n := len(r.all()); n != 0 {
+		t.Errorf("what was over before was answered %d times", n)
+	}
+}
+
+func TestMailAnswers(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, `
+console: https://sage.example.com/
+mailboxes:
+  ventas: {email: {to: [ventas@example.org], sender_domains: [example.com], attach: true}}
+  sales: {language: en, email: {sender_domains: [example.com]}}
+`)
+	f.answer(t)
+	f.end(t, clean("ventas", "e1"), 2)
+	f.settled(t)
+	letters := f.mail.Letters()
+	if len(letters) != 1 || strings.Join(letters[0].To, " ") != "ventas@example.org ana@example.com" {
+		t.Fatalf("got %+v", letters)
+	}
+	for _, want := range []string{"https://sage.example.com/executions/ventas/e1", "10 registros, 0 errores", "lunes.csv", "report.html",
+		"=?UTF-8?q?[ventas]_Informe_de_validaci=C3=B3n:_e1:_sin_errores?="} {
+		if !strings.Contains(letters[0].Text, want) {
+			t.Errorf("the letter lacks %q:\n%s", want, letters[0].Text)
+		}
+	}
+	dead := clean("sales", "e2")
+	dead.Kind, dead.Summary, dead.Fault = execution.Dead, nil, fault.New("INPUT_UNREADABLE", "no such sheet")
+	f.end(t, dead, 1)
+	stranger := clean("sales", "e3")
+	stranger.Sender = "victim@elsewhere.example"
+	f.end(t, stranger, 1)
+	f.settled(t)
+	letters = f.mail.Letters()
+	if len(letters) != 2 || !strings.Contains(letters[1].Text, "[sales] Your files could not be validated: e2") ||
+		!strings.Contains(letters[1].Text, "INPUT_UNREADABLE") || strings.Contains(letters[1].Text, "report.html") {
+		t.Errorf("got %+v", letters)
+	}
+}
+
+func TestFilesThatCanNotBeUsed(t *testing.T) {
+	t.Parallel()
+	mails := notifytest.Mail(t).Config()
+	for text, field := range map[string]string{
+		"mailboxes: {ventas: {emial: {}}}":                                               "emial",
+		"mailboxes: {'ven tas': {}}":                                                     "mailbox",
+		"mailboxes: {ventas: {language: fr}}":                                            "language",
+		"mailboxes: {ventas: {email: {}}}":                                               "email",
+		"mailboxes: {ventas: {email: {to: [nobody]}}}":                                   "email.to",
+		"mailboxes: {ventas: {email: {sender_domains: ['*']}}}":                          "sender_domains",
+		"mailboxes: {ventas: {webhook: {url: 'https://example.com'}}}":                   "webhook.secret",
+		"mailboxes: {ventas: {webhook: {url: 'file:///x', secret: " + hookSecret + "}}}": "file:///x",
+		"console: sage": "console",
+	} {
+		file := filepath.Join(t.TempDir(), "answers.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := answers.Config{File: file, Notify: mails}.Read()
+		if err == nil || !strings.Contains(err.Error(), field) || strings.Contains(err.Error(), hookSecret) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

@@ -1,0 +1,151 @@
+// Package notifytest has a mail server for tests: a real one, that keeps what it gets.
+package notifytest
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+	gomail "github.com/wneessen/go-mail"
+
+	"github.com/sagefleet/sagefleet/shared/notify"
+	"github.com/sagefleet/sagefleet/shared/secret"
+)
+
+// Who may hand over mail.
+const (
+	User     = "sage"
+	password = "a-password-of-tests"
+)
+
+// Letter is what the server was handed.
+type Letter struct {
+	To      []string
+	Text    string // headers and all
+	User    string
+	Secured bool
+}
+
+// Server takes mail by STARTTLS, from whoever knows the password.
+type Server struct {
+	address string
+	trust   *tls.Config
+
+	mu      sync.Mutex
+	letters []Letter
+	refuse  int
+}
+
+// Mail starts a server that lives as long as the test.
+func Mail(t testing.TB) *Server {
+	t.Helper()
+	certified := httptest.NewUnstartedServer(nil) // has a certificate of example.com for 127.0.0.1
+	certified.StartTLS()
+	certified.Close()
+	s := &Server{trust: certified.Client().Transport.(*http.Transport).TLSClientConfig.Clone()}
+	s.trust.ServerName = "example.com"
+	server := smtp.NewServer(s)
+	server.TLSConfig = &tls.Config{Certificates: certified.TLS.Certificates, MinVersion: tls.VersionTLS12}
+	server.Domain, server.ErrorLog = "example.com", silence{}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.address = l.Addr().String()
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(l) })
+	t.Cleanup(func() {
+		_ = server.Close()
+		serving.Wait()
+	})
+	return s
+}
+
+// Config is how to hand mail over.
+func (s *Server) Config() notify.Config {
+	return notify.Config{Address: s.address, From: "SAGE <sage@example.org>", User: User, Password: secret.New(password), TLS: "starttls"}
+}
+
+// Trust has a client believe the server's certificate.
+func (s *Server) Trust() gomail.Option { return gomail.WithTLSConfig(s.trust) }
+
+// Letters are those that were taken.
+func (s *Server) Letters() []Letter {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.letters)
+}
+
+// Refuse has the server answer every letter with a code, or take them again with 0.
+func (s *Server) Refuse(code int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse = code
+}
+
+// NewSession begins what one client says.
+func (s *Server) NewSession(c *smtp.Conn) (smtp.Session, error) {
+	return &session{server: s, conn: c}, nil
+}
+
+type session struct {
+	server *Server
+	conn   *smtp.Conn
+	letter Letter
+}
+
+func (s *session) AuthMechanisms() []string { return []string{sasl.Plain} }
+
+func (s *session) Auth(string) (sasl.Server, error) {
+	return sasl.NewPlainServer(func(_, user, given string) error {
+		if user != User || given != password {
+			return smtp.ErrAuthFailed
+		}
+		s.letter.User = user
+		return nil
+	}), nil
+}
+
+func (s *session) Mail(string, *smtp.MailOptions) error {
+	if s.letter.User == "" {
+		return smtp.ErrAuthRequired
+	}
+	return nil
+}
+
+func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	s.letter.To = append(s.letter.To, to)
+	return nil
+}
+
+func (s *session) Data(r io.Reader) error {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	if code := s.server.refuse; code != 0 {
+		return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 0, 0}, Message: "not now"}
+	}
+	s.letter.Text = string(text)
+	_, s.letter.Secured = s.conn.TLSConnectionState()
+	s.server.letters = append(s.server.letters, s.letter)
+	return nil
+}
+
+func (s *session) Reset() { s.letter = Letter{User: s.letter.User} }
+
+func (s *session) Logout() error { return nil }
+
+type silence struct{}
+
+func (silence) Printf(string, ...any) {}
+func (silence) Println(...any)        {}

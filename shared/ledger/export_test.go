@@ -173,3 +173,8 @@ func Decode(data []byte, mailbox string, sequence uint64) ([]Execution, error) {
 
 // Values are the columns of e as they are written.
 func (e Execution) Values() []any { return e.values() }
+
+// OpenSigning is Open with tokens that sign makes.
+func OpenSigning(ctx context.Context, url string, sign signer) (*Ledger, error) {
+	return open(ctx, url, sign)
+}

@@ -23,6 +23,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/feature/rds/auth"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
@@ -43,7 +44,7 @@ const (
 
 // Config says where the ledger is.
 type Config struct {
-	// URL is where the history is kept: `sqlite:///path` or `postgres://user:password@host/database` (*secret*)
+	// URL is where the history is kept: `sqlite:///path` or `postgres://user:password@host/database`, for RDS also `postgres://user@host/database?auth=iam&sslmode=verify-full&sslrootcert=/path` (*secret*)
 	URL secret.Secret `env:"LEDGER_URL"`
 }
 
@@ -88,13 +89,17 @@ type Ledger struct {
 // Open opens the database at url, sqlite:///path or postgres://…, and makes or
 // upgrades its tables. The caller closes it. Errors don't show what is in url.
 func Open(ctx context.Context, url string) (*Ledger, error) {
+	return open(ctx, url, auth.BuildAuthToken)
+}
+
+func open(ctx context.Context, url string, sign signer) (*Ledger, error) {
 	var l *Ledger
 	var err error
 	switch scheme, _, _ := strings.Cut(url, "://"); scheme {
 	case "sqlite":
 		l, err = openSQLite(url)
 	case "postgres", "postgresql":
-		l, err = openPostgres(ctx, url)
+		l, err = openPostgres(ctx, url, sign)
 	default:
 		err = fault.New(CodeURL, "a ledger of the scheme %.20q", scheme).Expecting(urlExpected).Permanent()
 	}
@@ -147,7 +152,7 @@ func openSQLite(text string) (*Ledger, error) {
 // schemaName is where the tables are in PostgreSQL, unless the URL has a search_path.
 const schemaName = "sage_ledger"
 
-func openPostgres(ctx context.Context, url string) (*Ledger, error) {
+func openPostgres(ctx context.Context, url string, sign signer) (*Ledger, error) {
 	cfg, err := pgx.ParseConfig(url)
 	if err != nil { // its text has the URL without the password
 		return nil, fault.New(CodeURL, "the ledger's URL: %w", err).Expecting(urlExpected).Permanent()
@@ -158,7 +163,11 @@ func openPostgres(ctx context.Context, url string) (*Ledger, error) {
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "sage ledger"
 	}
-	l := &Ledger{db: stdlib.OpenDB(*cfg), postgres: true}
+	options, err := login(ctx, cfg, sign)
+	if err != nil {
+		return nil, err
+	}
+	l := &Ledger{db: stdlib.OpenDB(*cfg, options...), postgres: true}
 	const connections = 10
 	l.db.SetMaxOpenConns(connections)
 	l.db.SetMaxIdleConns(connections)

@@ -45,7 +45,7 @@ var (
 	// and every megabyte of code is fetched first.
 	lambdaRoots   = []string{"worker/function", "worker/cmd/lambda"}
 	lambdaRefuses = []string{"html/template", "text/template", "github.com/nats-io/nats-server",
-		"github.com/prometheus/client_golang", "go.opentelemetry.io/otel/sdk"}
+		"github.com/prometheus/client_golang", "go.opentelemetry.io/otel/sdk", "github.com/aws/aws-sdk-go-v2/feature/rds"}
 )
 
 const (

@@ -4,6 +4,7 @@ package ledgertest
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -20,13 +21,13 @@ import (
 
 // Server is a running PostgreSQL server of one test.
 type Server struct {
-	socket  string // the folder
+	query   url.Values // where its socket is
 	schemas atomic.Int64
 }
 
 // URL is the server's database, as the ledger wants to be told of it.
 func (s *Server) URL() string {
-	return "postgres://sage@/postgres?" + url.Values{"host": {s.socket}}.Encode()
+	return "postgres://sage@/postgres?" + s.query.Encode()
 }
 
 // Schema makes a schema and returns the URL of a ledger that has it for itself.
@@ -47,6 +48,53 @@ func (s *Server) Schema(t testing.TB) string {
 // Postgres starts a server on a socket in a folder of its own, and stops it with the
 // test. Where PostgreSQL isn't installed the test is skipped.
 func Postgres(t testing.TB) *Server {
+	t.Helper()
+	return start(t, func(dir string, as *identity) []string { return []string{"-c", "listen_addresses="} })
+}
+
+// Secured starts one that also listens at an address of the loopback interface, with a
+// certificate, and asks for a password in the clear there, as RDS does of those who log
+// in by IAM.
+func Secured(t testing.TB, cert, key string) (s *Server, address string) {
+	t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address = free.Addr().String()
+	_ = free.Close()
+	_, port, _ := net.SplitHostPort(address)
+	s = start(t, func(dir string, as *identity) []string {
+		hba := "local all all trust\nhostssl all all 127.0.0.1/32 password\n"
+		give(t, as, filepath.Join(dir, "data", "pg_hba.conf"), []byte(hba))
+		for _, file := range []string{cert, key} {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			give(t, as, filepath.Join(dir, filepath.Base(file)), text)
+		}
+		return []string{"-c", "listen_addresses=127.0.0.1", "-p", port, "-c", "ssl=on",
+			"-c", "ssl_cert_file=" + filepath.Join(dir, filepath.Base(cert)), "-c", "ssl_key_file=" + filepath.Join(dir, filepath.Base(key))}
+	}, "port", port)
+	return s, address
+}
+
+// give writes a file that the server alone can read.
+func give(t testing.TB, as *identity, path string, text []byte) {
+	t.Helper()
+	err := os.WriteFile(path, text, 0o600)
+	if err == nil && as != nil {
+		err = os.Chown(path, as.uid, as.gid)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// start starts a server in a folder, with the arguments that prepare returns. Its URL has
+// the pairs of query besides.
+func start(t testing.TB, prepare func(dir string, as *identity) (args []string), query ...string) *Server {
 	t.Helper()
 	initdb, postgres := tool(t, "initdb"), tool(t, "postgres")
 	dir, err := os.MkdirTemp("", "ledger") // a socket's path must be short
@@ -74,13 +122,17 @@ func Postgres(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := exec.Command(postgres, "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200")
+	args := append([]string{"-D", data, "-k", dir, "-c", "fsync=off", "-c", "max_connections=200"}, prepare(dir, as)...)
+	server := exec.Command(postgres, args...)
 	server.Dir, server.Stdout, server.Stderr = dir, log, log
 	server.SysProcAttr = as.attributes()
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{socket: dir}
+	s := &Server{query: url.Values{"host": {dir}}}
+	for i := 0; i < len(query); i += 2 {
+		s.query.Set(query[i], query[i+1])
+	}
 	t.Cleanup(func() {
 		_ = server.Process.Signal(os.Interrupt) // a fast shutdown
 		if err := server.Wait(); err != nil {

@@ -152,11 +152,12 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	b.steerer = &steerer{policy: overflow.New(cfg.Overflow), tap: b.consumer.Tap, tell: b.herald.see, wake: make(chan struct{}, 1),
 		observe: &observer{queue: depth, fleet: b.fleet, host: host, counts: b.counts, meter: machine.NewMeter()}}
 	who := guard.Identity{Executor: execution.OnLambda, Host: host, Delegates: true}
-	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), b.delegated(remote, event.New(js, bus.SubjectEvent)), who, cfg.Guard)
+	events := event.New(js, bus.SubjectEvent)
+	g, err := guard.Open(ctx, js, fleet, outcome.New(objects), b.delegated(remote, events), who, cfg.Guard)
 	if err != nil {
 		return nil, fmt.Errorf("open bridge: %w", err)
 	}
-	b.guard, b.next = g, b.taken(g)
+	b.guard, b.next = g, b.taken(g, cfg.Overflow.Local, events)
 	if b.repairs, err = reconcile.New(ctx, js, objects, fleet, cfg.Guard.StateTTL, host, cfg.Reconcile); err != nil {
 		return nil, fmt.Errorf("open reconciler: %w", err)
 	}

@@ -14,10 +14,20 @@ import (
 	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
+// CodeLocal says that an execution is no Lambda's.
+const CodeLocal fault.Code = "BRIDGE_LOCAL"
+
 // taken is next, for executions that come off the queue: it counts those that are
-// held, and says why they were taken.
-func (b *Bridge) taken(next execution.Executor) execution.ExecutorFunc {
+// held, and says why they were taken. What is no Lambda's is moved where no bridge
+// takes it.
+func (b *Bridge) taken(next execution.Executor, local overflow.LocalOnly, events *event.Publisher) execution.ExecutorFunc {
 	return func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
+		bytes := a.Request.Bytes()
+		if reason := local.Keeps(bytes, a.Request.Class, b.counts.runsOf(bytes)); reason != "" {
+			kept := &execution.BusyError{For: time.Second, Local: true, Err: fault.New(CodeLocal, "left to workers: %s", reason)}
+			b.tellReturned(ctx, a, kept, events)
+			return execution.Outcome{}, kept
+		}
 		b.counts.mu.Lock()
 		b.counts.held++
 		b.counts.mu.Unlock()
@@ -36,7 +46,7 @@ func (b *Bridge) taken(next execution.Executor) execution.ExecutorFunc {
 			b.steerer.hurry(true) // the next oldest may be late as well
 		}
 		o, err := next.Execute(ctx, a)
-		if busy, ok := errors.AsType[*execution.BusyError](err); ok && busy.Local && !b.workersAreFree() {
+		if busy, ok := errors.AsType[*execution.BusyError](err); ok && busy.Local && fault.CodeOf(busy) != remote.CodePayload && !b.workersAreFree() {
 			busy.Local = false
 		}
 		return o, err

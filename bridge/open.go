@@ -26,6 +26,9 @@ func Open(ctx context.Context, js jetstream.JetStream, objects storage.Store, fl
 	if err := errors.Join(calls.Validate(), cfg.Budget.Validate(calls.MaxCost())); err != nil {
 		return nil, err
 	}
+	if local := &cfg.Overflow.Local; local.Run == 0 {
+		local.Run = calls.Timeout / 5 * 4
+	}
 	buckets := map[string]jetstream.KeyValue{}
 	for _, name := range []string{bus.BucketBudget, bus.BucketDelegations} {
 		kv, err := js.KeyValue(ctx, name)

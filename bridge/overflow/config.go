@@ -31,6 +31,8 @@ type Config struct {
 	Fill float64 `env:"OVERFLOW_FILL"`
 	// Margin is how long before the last moment slack and sized forward what still waits.
 	Margin time.Duration `env:"OVERFLOW_MARGIN" envDefault:"500ms"`
+
+	Local LocalOnly
 }
 
 // Validate refuses values that can't work, by variable.
@@ -51,5 +53,5 @@ func (c Config) Validate() error {
 	case c.Margin < 0:
 		return settings.Invalid("OVERFLOW_MARGIN", c.Margin, "0 or more")
 	}
-	return nil
+	return c.Local.Validate()
 }

@@ -103,12 +103,14 @@ func TestValidateNamesTheVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := map[string]func(*overflow.Config){
-		"OVERFLOW_POLICY":   func(c *overflow.Config) { c.Policy = "Slack" },
-		"OVERFLOW_PENDING":  func(c *overflow.Config) { c.Pending = -1 },
-		"OVERFLOW_CPU":      func(c *overflow.Config) { c.CPU = 101 },
-		"OVERFLOW_DEADLINE": func(c *overflow.Config) { c.Deadline = 0 },
-		"OVERFLOW_FILL":     func(c *overflow.Config) { c.Fill = 1.1 },
-		"OVERFLOW_MARGIN":   func(c *overflow.Config) { c.Margin = -1 },
+		"OVERFLOW_POLICY":    func(c *overflow.Config) { c.Policy = "Slack" },
+		"OVERFLOW_PENDING":   func(c *overflow.Config) { c.Pending = -1 },
+		"OVERFLOW_CPU":       func(c *overflow.Config) { c.CPU = 101 },
+		"OVERFLOW_DEADLINE":  func(c *overflow.Config) { c.Deadline = 0 },
+		"OVERFLOW_FILL":      func(c *overflow.Config) { c.Fill = 1.1 },
+		"OVERFLOW_MAX_BYTES": func(c *overflow.Config) { c.Local.Bytes = 11 << 30 },
+		"OVERFLOW_MAX_RUN":   func(c *overflow.Config) { c.Local.Run = -1 },
+		"OVERFLOW_MARGIN":    func(c *overflow.Config) { c.Margin = -1 },
 	}
 	for variable, spoil := range tests {
 		cfg := good

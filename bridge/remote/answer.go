@@ -119,8 +119,8 @@ func refusedWith(err error) int {
 func refused(status int, err error) error {
 	api, ok := errors.AsType[smithy.APIError](err)
 	if ok && (api.ErrorCode() == "RequestTooLargeException" || api.ErrorCode() == "InvalidRequestContentException") {
-		return fault.New(CodePayload, "lambda refused the payload: %w", err).
-			Expecting("a request of at most 6 MB").Advise("store the configuration and send {uri, sha256}")
+		return &execution.BusyError{For: time.Second, Local: true, Err: fault.New(CodePayload, "lambda refused the payload: %w", err).
+			Expecting("a request of at most 6 MB").Advise("store the configuration and send {uri, sha256}")}
 	}
 	return &execution.BusyError{Err: fault.New(CodeUnavailable, "lambda refused the call with status %d: %w", status, err).
 		Advise("check the function's name and the permissions of the bridge")}

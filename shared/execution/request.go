@@ -46,6 +46,10 @@ type Request struct {
 	Trace      string `json:"trace,omitempty"`      // W3C traceparent
 }
 
+// LambdaBytes is how many bytes of files a Lambda has room for: 10,240 MiB of ephemeral
+// storage (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
+const LambdaBytes = 10_240 << 20
+
 // Bytes is how large the files are together, as the request claims; 0 when it leaves
 // out one of them.
 func (r Request) Bytes() int64 {

@@ -27,7 +27,15 @@ const (
 // durably as it was declared to be. While no server answers it tries again, for 5 s
 // or until ctx ends. Publishing the same request again is harmless.
 func Publish(ctx context.Context, js jetstream.JetStream, r execution.Request) error {
-	return publish(ctx, js, r, bus.SubjectExec(r.Mailbox, r.ID))
+	return publish(ctx, js, r, subjectOf(r))
+}
+
+// subjectOf is where r is published: what no Lambda has room for is not shown to bridges.
+func subjectOf(r execution.Request) string {
+	if r.Bytes() > execution.LambdaBytes {
+		return bus.SubjectLocal(r.Mailbox, r.ID)
+	}
+	return bus.SubjectExec(r.Mailbox, r.ID)
 }
 
 // PublishLocal is Publish for a request that no Lambda may take.
@@ -75,7 +83,7 @@ func messageID(r execution.Request) string { return r.Key().String() + ":" + r.D
 // when its message is gone. Two that do so on the same occasion do it once; the
 // time of acceptance is kept.
 func Republish(ctx context.Context, js jetstream.JetStream, r execution.Request, accepted time.Time, occasion string) error {
-	msg, err := requestMsg(r, bus.SubjectExec(r.Mailbox, r.ID))
+	msg, err := requestMsg(r, subjectOf(r))
 	if err != nil {
 		return err
 	}
@@ -132,7 +140,7 @@ func PublishMany(ctx context.Context, js jetstream.JetStream, rs []execution.Req
 			answered(i - window)
 		}
 		_, spans[i] = followed(ctx, &r)
-		msg, err := requestMsg(r, bus.SubjectExec(r.Mailbox, r.ID))
+		msg, err := requestMsg(r, subjectOf(r))
 		if err == nil {
 			futures[i], err = js.PublishMsgAsync(msg, jetstream.WithMsgID(messageID(r)))
 		}

@@ -93,7 +93,7 @@ func configFields(t *testing.T, dir string) []field {
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			spec, ok := n.(*ast.TypeSpec)
-			if !ok || !slices.Contains([]string{"Config", "Slots", "LambdaConfig", "Traces"}, spec.Name.Name) {
+			if !ok || !slices.Contains([]string{"Config", "Slots", "LambdaConfig", "Traces", "LocalOnly"}, spec.Name.Name) {
 				return true
 			}
 			for _, f := range spec.Type.(*ast.StructType).Fields.List {

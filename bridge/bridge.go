@@ -21,7 +21,6 @@ import (
 
 	"github.com/sagefleet/sagefleet/bridge/budget"
 	"github.com/sagefleet/sagefleet/bridge/governor"
-	"github.com/sagefleet/sagefleet/bridge/lead"
 	"github.com/sagefleet/sagefleet/bridge/overflow"
 	"github.com/sagefleet/sagefleet/bridge/reconcile"
 	"github.com/sagefleet/sagefleet/bridge/shares"
@@ -31,6 +30,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/heartbeat"
+	"github.com/sagefleet/sagefleet/shared/lead"
 	"github.com/sagefleet/sagefleet/shared/lock"
 	"github.com/sagefleet/sagefleet/shared/machine"
 	"github.com/sagefleet/sagefleet/shared/outcome"

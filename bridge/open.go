@@ -9,11 +9,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sagefleet/sagefleet/bridge/books"
-	"github.com/sagefleet/sagefleet/bridge/lead"
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/bridge/shares"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/delegation"
+	"github.com/sagefleet/sagefleet/shared/lead"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/storage"
 )

@@ -102,7 +102,7 @@ var All = map[string]Program{
 		return errors.Join(c.Fleet.Validate(), c.Inbox.Validate(), c.Telemetry.Validate())
 	}),
 	"sage notify": program("producer/cmd/sage/notify.go", "notifying", func(c *notifyConfig) error {
-		return errors.Join(c.Fleet.Validate(), c.Answers.Validate(), c.Telemetry.Validate())
+		return errors.Join(c.Fleet.Validate(), c.Answers.Validate(c.Fleet.EventsMaxAge), c.Telemetry.Validate())
 	}),
 	"sage admin provision": program("producer/cmd/sage/provision.go", "", func(c *provisionConfig) error { return c.Fleet.Validate() }),
 	"sage admin gc": program("producer/cmd/sage/gc.go", "", func(c *gcConfig) error {

@@ -1,11 +1,8 @@
 // Package answers tells senders how their executions ended, by e-mail or webhook, as
 // each mailbox wants it.
 //
-// Each outcome is answered once through each channel: who is about to send claims a
-// record, and notes in it what came of that. If the process dies between sending and
-// noting, the answer is sent again a minute later. It has the same ID then, which is
-// made of the outcome's name, so that who hears it twice can know. Several processes
-// may run and share the work.
+// Each outcome is answered once to each recipient; a crash may repeat an answer, under the
+// same ID (see package notices). Several processes may run and share the work.
 package answers
 
 import (
@@ -14,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 	gomail "github.com/wneessen/go-mail"
 
+	"github.com/sagefleet/sagefleet/producer/notices"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
@@ -34,9 +33,8 @@ type Answerer struct {
 	cfg       Config
 	console   string
 	mailboxes map[string]*mailbox
-	js        jetstream.JetStream
 	consumer  jetstream.Consumer
-	notices   jetstream.KeyValue
+	book      *notices.Book
 	outcomes  *outcome.Store
 }
 
@@ -49,18 +47,23 @@ type mailbox struct {
 	since time.Time     // nothing that ended before is answered
 }
 
+// tooOld is how long after its end an execution that is told of again may still be answered:
+// as long as its records would be there.
+const tooOld = notices.Kept - 48*time.Hour
+
 // Open reads the file of mailboxes and the secrets that it names.
 // mail changes how the mail server is reached.
-func Open(ctx context.Context, js jetstream.JetStream, objects storage.Store, cfg Config, mail ...gomail.Option) (*Answerer, error) {
+func Open(ctx context.Context, js jetstream.JetStream, objects storage.Store, book *notices.Book, cfg Config, mail ...gomail.Option) (*Answerer, error) {
 	file, err := cfg.Read()
 	if err != nil {
 		return nil, err
 	}
-	a := &Answerer{cfg: cfg, js: js, console: file.Console, mailboxes: map[string]*mailbox{}, outcomes: outcome.New(objects)}
+	a := &Answerer{cfg: cfg, book: book, console: file.Console, mailboxes: map[string]*mailbox{}, outcomes: outcome.New(objects)}
 	if a.consumer, err = js.Consumer(ctx, bus.StreamEvents, bus.ConsumerEnded); err != nil {
 		return nil, fmt.Errorf("consumer %s: %w", bus.ConsumerEnded, err)
 	}
-	if a.notices, err = js.KeyValue(ctx, bus.BucketNotices); err != nil {
+	kv, err := js.KeyValue(ctx, bus.BucketNotices)
+	if err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", bus.BucketNotices, err)
 	}
 	var post *notify.Post
@@ -75,7 +78,7 @@ func Open(ctx context.Context, js jetstream.JetStream, objects storage.Store, cf
 		if m.hook, err = box.hook(ctx, network); err != nil {
 			return nil, fmt.Errorf("mailbox %s: %w", name, err)
 		}
-		if m.since, err = a.since(ctx, name); err != nil {
+		if m.since, err = since(ctx, kv, name); err != nil {
 			return nil, err
 		}
 		a.mailboxes[name] = m
@@ -85,13 +88,13 @@ func Open(ctx context.Context, js jetstream.JetStream, objects storage.Store, cf
 
 // since is when a mailbox was first answered. A fleet that has worked for a while must
 // not write to everybody when somebody turns answers on.
-func (a *Answerer) since(ctx context.Context, name string) (time.Time, error) {
+func since(ctx context.Context, kv jetstream.KeyValue, name string) (time.Time, error) {
 	key := "since." + name
-	_, err := a.notices.Create(ctx, key, nil)
+	_, err := kv.Create(ctx, key, nil)
 	if err != nil && !errors.Is(err, jetstream.ErrKeyExists) {
 		return time.Time{}, fmt.Errorf("record of %s: %w", key, err)
 	}
-	entry, err := a.notices.Get(ctx, key)
+	entry, err := kv.Get(ctx, key)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("record of %s: %w", key, err)
 	}
@@ -129,7 +132,16 @@ func (a *Answerer) Run(ctx context.Context) error {
 	}
 }
 
-// settle answers what msg tells of, and has it come again if that failed.
+// Waiting counts the ends that may have to be answered and aren't settled.
+func (a *Answerer) Waiting(ctx context.Context) (uint64, error) {
+	info, err := a.consumer.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("consumer %s: %w", bus.ConsumerEnded, err)
+	}
+	return info.NumPending + uint64(max(0, info.NumAckPending)), nil //nolint:gosec // not negative
+}
+
+// settle answers what msg tells of, and has it come again if something is left to do.
 func (a *Answerer) settle(ctx context.Context, msg jetstream.Msg) {
 	log := zerolog.Ctx(ctx)
 	ctx, cancel := context.WithTimeout(ctx, bus.EndedAckWait-10*time.Second)
@@ -156,94 +168,73 @@ func (a *Answerer) settle(ctx context.Context, msg jetstream.Msg) {
 		_ = msg.NakWithDelay(time.Second)
 		return
 	}
-	if err := a.answer(ctx, box, e.Data.Key); err != nil {
-		wait := time.Second
-		if !errors.Is(err, errBusy) {
-			wait = pause(msg)
-			log.Error().Err(err).Str("code", string(fault.CodeOf(err))).Str("execution", e.Data.Key.String()).Dur("again_in", wait).
-				Msg("an execution can't be answered")
-		}
+	wait, err := a.answer(ctx, box, e.Data.Key)
+	if err != nil {
+		log.Error().Err(err).Str("code", string(fault.CodeOf(err))).Str("execution", e.Data.Key.String()).Dur("again_in", wait).
+			Msg("an execution can't be answered")
+	}
+	if wait > 0 {
 		_ = msg.NakWithDelay(wait)
 		return
 	}
 	_ = msg.Ack()
 }
 
-// pause doubles from two seconds to a quarter of an hour.
-func pause(msg jetstream.Msg) time.Duration {
-	const first, most = 2 * time.Second, 15 * time.Minute
-	meta, err := msg.Metadata()
-	if err != nil {
-		return first
-	}
-	return min(most, first<<min(meta.NumDelivered-1, 10))
-}
-
-// answer says through each channel of box how k ended. Its error says that something
-// is left to do.
-func (a *Answerer) answer(ctx context.Context, box *mailbox, k execution.Key) error {
+// answer says through each channel of box how k ended. It returns how long to wait before
+// it is asked again, 0 when nothing is left to do.
+func (a *Answerer) answer(ctx context.Context, box *mailbox, k execution.Key) (wait time.Duration, err error) {
+	const unread = 15 * time.Second // storage is away
 	o, err := a.outcomes.Read(ctx, k)
 	switch {
 	case errors.Is(err, outcome.ErrNone):
-		return nil // nothing has ended, whoever says so
+		return 0, nil // nothing has ended, whoever says so
 	case err != nil:
-		return err
+		return unread, err
 	case o.Erased != nil || o.Finished.Before(box.since) || time.Since(o.Finished) > tooOld:
-		return nil
+		return 0, nil
 	}
-	var all []error
-	if box.hook != nil {
-		id := notify.ID("answer", k.Path(), "webhook")
-		all = append(all, a.send(ctx, o, "webhook", box.hook, func() (notify.Message, error) {
-			return notify.Message{ID: id, Data: answer(o, link(a.console, o))}, nil
-		}, id))
+	all := a.notices(box, o)
+	waits, faults := make([]time.Duration, len(all)), make([]error, len(all))
+	var saying sync.WaitGroup // one that is slow to hear must not keep the others waiting
+	for i, n := range all {
+		saying.Go(func() { waits[i], faults[i] = a.book.Say(ctx, n) })
 	}
-	if box.Email != nil {
-		if to := box.Email.recipients(o.Sender); len(to) > 0 {
-			id := notify.ID("answer", k.Path(), "email")
-			all = append(all, a.send(ctx, o, "email", box.post.To(to...), func() (notify.Message, error) { return a.letter(ctx, box, o, id) }, id))
-		}
+	saying.Wait()
+	waits = slices.DeleteFunc(waits, func(w time.Duration) bool { return w == 0 })
+	if len(waits) > 0 {
+		wait = slices.Min(waits)
 	}
-	return errors.Join(all...)
+	return wait, errors.Join(faults...)
 }
 
-// send says how o ended through one channel, unless that was done.
-func (a *Answerer) send(ctx context.Context, o execution.Outcome, name string, channel notify.Channel,
-	compose func() (notify.Message, error), id string,
-) error {
-	claimed, done, err := a.take(ctx, recordKey(o.Key, name), id)
-	if err != nil || done {
-		return err
+// notices are all that is to be said of o: one to each recipient, so that a mail server
+// that refuses one of them keeps nothing from the others.
+func (a *Answerer) notices(box *mailbox, o execution.Outcome) (all []notices.Notice) {
+	notice := func(channel, to string, channelOf notify.Channel, compose func(ctx context.Context, id string) (notify.Message, error)) {
+		id, key := notify.ID("answer", o.Path(), channel, to), notices.KindAnswer+"."+o.Path()+"."+channel
+		if to != "" {
+			key += "." + notify.ID(to)
+		}
+		all = append(all, notices.Notice{Key: key, ID: id, Kind: notices.KindAnswer, Channel: channel, About: o.Key.String(),
+			Since: o.Finished, Patience: a.cfg.Patience, Send: func(ctx context.Context) error {
+				m, err := compose(ctx, id)
+				if err != nil {
+					return err
+				}
+				return channelOf.Send(ctx, m)
+			}})
 	}
-	ctx, cancel := context.WithTimeout(ctx, claimFor-10*time.Second)
-	defer cancel()
-	m, err := compose()
-	if err == nil {
-		err = channel.Send(ctx, m)
+	if box.hook != nil {
+		notice("webhook", "", box.hook, func(_ context.Context, id string) (notify.Message, error) {
+			return notify.Message{ID: id, Data: answer(o, link(a.console, o))}, nil
+		})
 	}
-	standing := Sent
-	if err != nil {
-		standing = Waiting
-		if fault.IsPermanent(err) || time.Since(o.Finished) > a.cfg.Patience {
-			standing = GivenUp
+	if box.Email != nil {
+		for _, to := range box.Email.recipients(o.Sender) {
+			notice("email", to, box.post.To(to), func(ctx context.Context, id string) (notify.Message, error) { return a.letter(ctx, box, o, id) })
 		}
 	}
-	// What was sent has to be noted although the time for sending is over.
-	noting, cancelNote := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancelNote()
-	if noted := claimed.put(noting, standing, err); noted != nil && !errors.Is(noted, errBusy) {
-		return errors.Join(err, noted)
-	}
-	log := zerolog.Ctx(ctx).With().Str("execution", o.Key.String()).Str("channel", name).Str("message", id).Logger()
-	switch standing {
-	case Sent:
-		log.Info().Int("tries", claimed.record.Tries).Msg("answered")
-		return nil
-	case GivenUp:
-		log.Error().Err(err).Str("code", string(fault.CodeOf(err))).Int("tries", claimed.record.Tries).Msg("an answer is given up")
-		return nil
-	}
-	return fmt.Errorf("%s: %w", name, err)
+	return all
 }
 
 const (

@@ -1,31 +1,41 @@
 package answers_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/sagefleet/sagefleet/producer/answers"
+	"github.com/sagefleet/sagefleet/producer/notices"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/bus/bustest"
 	"github.com/sagefleet/sagefleet/shared/event"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/notify"
 	"github.com/sagefleet/sagefleet/shared/notify/notifytest"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/storage"
 )
+
+var update = flag.Bool("update", false, "rewrite golden files")
 
 const hookSecret = "a-secret-of-24-bytes-or-more"
 
@@ -33,6 +43,7 @@ const hookSecret = "a-secret-of-24-bytes-or-more"
 type said struct {
 	ID   string
 	Body answers.Answer
+	raw  []byte
 }
 
 // receiver is somebody's webhook.
@@ -47,8 +58,9 @@ func receive(t *testing.T) *receiver {
 	r := &receiver{}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		s := said{ID: req.Header.Get("Webhook-Id")}
-		if err := json.NewDecoder(req.Body).Decode(&s.Body); err != nil {
-			t.Error(err)
+		var err error
+		if s.raw, err = io.ReadAll(req.Body); err != nil || json.Unmarshal(s.raw, &s.Body) != nil {
+			t.Errorf("heard %s: %v", s.raw, err)
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -93,7 +105,11 @@ func newFleet(t *testing.T, file string) *fleet {
 // answer runs an Answerer until stop is called, or the test ends.
 func (f *fleet) answer(t *testing.T) (stop func()) {
 	t.Helper()
-	a, err := answers.Open(t.Context(), f.js, f.objects, f.cfg, f.mail.Trust())
+	book, err := notices.Open(t.Context(), f.js, time.Minute, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := answers.Open(t.Context(), f.js, f.objects, book, f.cfg, f.mail.Trust())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +151,7 @@ func clean(mailbox, id string) execution.Outcome {
 		Summary: &execution.Summary{Status: "OK", Records: 10}, Inputs: []execution.File{{Name: "lunes.csv"}}}
 }
 
-func (f *fleet) record(t *testing.T, key string) (r answers.Record) {
+func (f *fleet) record(t *testing.T, key string) (r notices.Record) {
 	t.Helper()
 	kv, err := f.js.KeyValue(t.Context(), bus.BucketNotices)
 	if err != nil {
@@ -223,10 +239,10 @@ func TestWhatACrashRepeatsHasTheSameID(t *testing.T) {
 	f.settled(t)
 	const key = "answer.ventas.e1.1.webhook"
 	record := f.record(t, key)
-	if record.Standing != answers.Sent {
+	if record.Standing != notices.Sent {
 		t.Fatalf("%+v", record)
 	}
-	record.Standing, record.At = answers.Sending, time.Now().Add(-2*time.Minute) // as the dead process left it
+	record.Standing, record.At = notices.Sending, time.Now().Add(-2*time.Minute) // as the dead process left it
 	data, err := json.Marshal(record)
 	if err != nil {
 		t.Fatal(err)
@@ -260,7 +276,7 @@ func TestWhatFailsIsTriedAgain(t *testing.T) {
 	if len(all) != 2 || all[0].ID != all[1].ID {
 		t.Errorf("heard %+v", all)
 	}
-	if record := f.record(t, "answer.ventas.again.1.webhook"); record.Standing != answers.Sent || record.Tries != 2 {
+	if record := f.record(t, "answer.ventas.again.1.webhook"); record.Standing != notices.Sent || record.Tries != 2 {
 		t.Errorf("%+v", record)
 	}
 }
@@ -275,7 +291,7 @@ func TestWhatFailsTooLongIsGivenUp(t *testing.T) {
 	f.end(t, clean("ventas", "e1"), 1)
 	f.settled(t)
 	record := f.record(t, "answer.ventas.e1.1.webhook")
-	if record.Standing != answers.GivenUp || record.Fault == nil || len(r.all()) != record.Tries || record.Tries < 2 {
+	if record.Standing != notices.GivenUp || record.Fault == nil || len(r.all()) != record.Tries || record.Tries < 2 {
 		t.Errorf("%+v, heard %d times", record, len(r.all()))
 	}
 }
@@ -308,7 +324,13 @@ mailboxes:
 	f.end(t, clean("ventas", "e1"), 2)
 	f.settled(t)
 	letters := f.mail.Letters()
-	if len(letters) != 1 || strings.Join(letters[0].To, " ") != "ventas@example.org ana@example.com" {
+	var to []string
+	ids := map[string]bool{}
+	for _, l := range letters {
+		to = append(to, strings.Join(l.To, " "))
+		ids[regexp.MustCompile(`Message-ID: (\S+)`).FindString(l.Text)] = true
+	}
+	if slices.Sort(to); !slices.Equal(to, []string{"ana@example.com", "ventas@example.org"}) || len(ids) != 2 {
 		t.Fatalf("got %+v", letters)
 	}
 	for _, want := range []string{"https://sage.example.com/executions/ventas/e1", "10 registros, 0 errores", "lunes.csv", "report.html",
@@ -325,9 +347,155 @@ mailboxes:
 	f.end(t, stranger, 1)
 	f.settled(t)
 	letters = f.mail.Letters()
-	if len(letters) != 2 || !strings.Contains(letters[1].Text, "[sales] Your files could not be validated: e2") ||
-		!strings.Contains(letters[1].Text, "INPUT_UNREADABLE") || strings.Contains(letters[1].Text, "report.html") {
+	if len(letters) != 3 || !strings.Contains(letters[2].Text, "[sales] Your files could not be validated: e2") ||
+		!strings.Contains(letters[2].Text, "INPUT_UNREADABLE") || strings.Contains(letters[2].Text, "report.html") {
 		t.Errorf("got %+v", letters)
+	}
+}
+
+// One address that the mail server refuses keeps nothing from the others.
+func TestARefusedRecipientIsAlone(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "mailboxes: {ventas: {email: {to: [gone@example.org, ventas@example.org]}}}")
+	f.mail.RefuseRecipient("gone@example.org")
+	f.answer(t)
+	f.end(t, clean("ventas", "e1"), 1)
+	f.settled(t)
+	if letters := f.mail.Letters(); len(letters) != 1 || letters[0].To[0] != "ventas@example.org" {
+		t.Errorf("got %+v", letters)
+	}
+	standings := map[string]string{}
+	for _, to := range []string{"gone", "ventas"} {
+		standings[to] = f.record(t, "answer.ventas.e1.1.email."+notify.ID(to+"@example.org")).Standing
+	}
+	if standings["gone"] != notices.GivenUp || standings["ventas"] != notices.Sent {
+		t.Errorf("%v", standings)
+	}
+}
+
+// Who reads Spanish is told in Spanish what went wrong, and the particulars as they are.
+func TestFaultsAreSaidInSpanish(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "mailboxes: {ventas: {email: {to: [ventas@example.org]}}}")
+	f.answer(t)
+	dead := clean("ventas", "e1")
+	dead.Kind, dead.Summary, dead.Fault = execution.Dead, nil, fault.New("ZIP_ENCRYPTED", "a.csv is encrypted")
+	f.end(t, dead, 1)
+	f.settled(t)
+	letters := f.mail.Letters()
+	if len(letters) != 1 {
+		t.Fatalf("got %+v", letters)
+	}
+	text := strings.ReplaceAll(strings.ReplaceAll(letters[0].Text, "=\r\n", ""), "=C3=A9", "é")
+	for _, want := range []string{"Motivo: El ZIP est=C3=A1 protegido con una contrase=C3=B1a [ZIP_ENCRYPTED]", "inglés: a.csv is encrypted"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the letter lacks %q:\n%s", want, letters[0].Text)
+		}
+	}
+}
+
+// What waits for somebody else doesn't make the first failure wait for long: tries are
+// counted, and not deliveries.
+func TestWaitingForOthersIsNoTry(t *testing.T) {
+	t.Parallel()
+	r := receive(t)
+	f := newFleet(t, webhookTo(r.URL))
+	const key = "answer.ventas.e1.1.webhook"
+	held, err := json.Marshal(notices.Record{Standing: notices.Sending, At: time.Now().Add(-54 * time.Second)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kv, err := f.js.KeyValue(t.Context(), bus.BucketNotices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Put(t.Context(), key, held); err != nil { // by another process, for 6 s
+		t.Fatal(err)
+	}
+	r.fail = 1
+	f.answer(t)
+	f.end(t, clean("ventas", "e1"), 1)
+	eventually(t, "it was tried", func() bool { return len(r.all()) == 1 })
+	eventually(t, "that is noted", func() bool { return f.record(t, key).Standing != notices.Sending })
+	if record := f.record(t, key); record.Tries != 1 || time.Until(record.Again) > 3*time.Second {
+		t.Errorf("%+v is tried again in %v", record, time.Until(record.Again))
+	}
+	f.settled(t)
+	if len(r.all()) != 2 {
+		t.Errorf("heard %+v", r.all())
+	}
+}
+
+// The body of a webhook is what its schema says.
+func TestAnswersAreAsDocumented(t *testing.T) {
+	t.Parallel()
+	r := receive(t)
+	f := newFleet(t, "console: https://sage.example.com\n"+webhookTo(r.URL))
+	f.answer(t)
+	dead := clean("ventas", "dead")
+	dead.Kind, dead.Summary, dead.Fault = execution.Dead, nil, fault.New("ZIP_ENCRYPTED", "a.csv is encrypted").Permanent()
+	begun := time.Now().UTC().Truncate(time.Second).Add(2 * time.Second) // not before the mailbox was answered
+	good := clean("ventas", "good")
+	good.Finished, dead.Finished = begun, begun
+	f.end(t, good, 1)
+	f.end(t, dead, 1)
+	f.settled(t)
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(answers.Schema))
+	if err == nil {
+		err = compiler.AddResource("answer.json", schema)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := compiler.Compile("answer.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := r.all()
+	slices.SortFunc(all, func(a, b said) int { return strings.Compare(a.Body.ID, b.Body.ID) })
+	var got bytes.Buffer
+	for _, s := range all {
+		body, err := jsonschema.UnmarshalJSON(bytes.NewReader(s.raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := compiled.Validate(body); err != nil {
+			t.Errorf("%s: %v", s.raw, err)
+		}
+		fields := body.(map[string]any)
+		for name := range fields {
+			if _, ok := schema.(map[string]any)["properties"].(map[string]any)[name]; !ok {
+				t.Errorf("the schema doesn't know %s", name)
+			}
+		}
+		fields["finished"] = "2026-12-01T10:00:00.000Z"
+		text, err := json.MarshalIndent(fields, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Write(append(text, '\n'))
+	}
+	const golden = "testdata/answers.golden"
+	if *update {
+		if err := os.WriteFile(golden, got.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil || !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("%v: webhooks carry otherwise than %s has it; -update, and mind who reads them:\n%s", err, golden, got.Bytes())
+	}
+}
+
+func TestPatienceEndsBeforeTheEvents(t *testing.T) {
+	t.Parallel()
+	cfg := answers.Config{File: "x", Patience: 24 * time.Hour, Parallel: 1, Notify: notify.Config{Try: time.Minute}}
+	for events, fine := range map[time.Duration]bool{0: true, 168 * time.Hour: true, 24 * time.Hour: false, time.Hour: false} {
+		if err := cfg.Validate(events); (err == nil) != fine {
+			t.Errorf("events kept %v: %v", events, err)
+		}
 	}
 }
 

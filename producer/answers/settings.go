@@ -26,20 +26,27 @@ const CodeSettings fault.Code = "ANSWERS_INVALID"
 
 // Config says whom to answer, and for how long to try.
 type Config struct {
-	// File is a YAML file: which mailbox's senders are answered, and how.
-	File string `env:"ANSWERS_FILE,required"`
-	// Patience is how long after an execution has ended its answer is tried.
+	// File is a YAML file: which mailbox's senders are answered, and how; nobody's without it.
+	File string `env:"ANSWERS_FILE"`
+	// Patience is how long after an execution has ended its answer is tried; less than
+	// EVENTS_MAX_AGE, after which nobody knows of it.
 	Patience time.Duration `env:"ANSWERS_PATIENCE" envDefault:"24h"`
 	// Parallel is how many answers are sent at once: a quarter of them of one mailbox.
 	Parallel int `env:"ANSWERS_PARALLEL" envDefault:"16"`
 	Notify   notify.Config
 }
 
-// Validate refuses values that can't work, by variable.
-func (c Config) Validate() error {
+// On reports whether there is anybody to answer.
+func (c Config) On() bool { return c.File != "" }
+
+// Validate refuses values that can't work, by variable. events is how long events are kept;
+// 0 is for ever.
+func (c Config) Validate(events time.Duration) error {
 	switch {
 	case c.Patience < time.Minute || c.Patience > 14*24*time.Hour:
 		return settings.Invalid("ANSWERS_PATIENCE", c.Patience, "1m to 336h")
+	case c.On() && events > 0 && c.Patience >= events:
+		return settings.Invalid("ANSWERS_PATIENCE", c.Patience, "less than EVENTS_MAX_AGE, which is "+events.String())
 	case c.Parallel < 1 || c.Parallel > 1000:
 		return settings.Invalid("ANSWERS_PARALLEL", c.Parallel, "1 to 1000")
 	}
@@ -159,6 +166,11 @@ func (e Email) recipients(sender string) []string {
 	address, err := mail.ParseAddress(sender)
 	if err != nil {
 		return to
+	}
+	for _, named := range to {
+		if a, err := mail.ParseAddress(named); err == nil && strings.EqualFold(a.Address, address.Address) {
+			return to
+		}
 	}
 	_, domain, _ := strings.Cut(address.Address, "@")
 	for _, d := range e.SenderDomains {

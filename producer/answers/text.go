@@ -1,11 +1,13 @@
 package answers
 
 import (
+	_ "embed"
 	"fmt"
 	"net/url"
 	"strings"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
 // phrases is all that an e-mail says in one language. Counts and names are filled in.
@@ -13,7 +15,10 @@ type phrases struct {
 	subject                                map[execution.Kind]string // mailbox, id
 	clean, findings                        string                    // of the subject of what succeeded
 	greeting, ended, summary, reason, link string
+	detail                                 string // what the fault says itself, in English
 	files, attached, automatic             string
+	meaning                                func(fault.Code) string
+	unnamed                                string // of a fault without a meaning
 }
 
 var texts = map[string]*phrases{
@@ -27,12 +32,14 @@ var texts = map[string]*phrases{
 		greeting: "Hola:",
 		ended:    "La ejecución %s del buzón %s terminó el %s (UTC).",
 		summary:  "Resultado: %d registros, %d errores, %d avisos.",
-		reason:   "Motivo: %s",
+		reason:   "Motivo: %s [%s]",
+		detail:   "Detalle técnico, en inglés: %s",
 		files:    "Ficheros: %s",
 		link:     "Informe: %s",
 		attached: "El informe va adjunto.",
 
 		automatic: "Este mensaje es automático.",
+		meaning:   fault.Code.Spanish, unnamed: "No se pudo llevar a cabo",
 	},
 	"en": {
 		subject: map[execution.Kind]string{
@@ -70,7 +77,7 @@ func (t *phrases) compose(o execution.Outcome, link string, attached bool) (subj
 		}
 	}
 	if o.Fault != nil {
-		lines = append(lines, fmt.Sprintf(t.reason, o.Fault.Error()))
+		lines = append(lines, t.why(o.Fault)...)
 	}
 	if attached {
 		lines = append(lines, t.attached)
@@ -79,6 +86,18 @@ func (t *phrases) compose(o execution.Outcome, link string, attached bool) (subj
 		lines = append(lines, "", fmt.Sprintf(t.link, link))
 	}
 	return subject, strings.Join(append(lines, "", t.automatic, ""), "\n")
+}
+
+// why says what f means in the language, and then what it says itself, in English.
+func (t *phrases) why(f *fault.Error) []string {
+	if t.meaning == nil {
+		return []string{fmt.Sprintf(t.reason, f.Error())}
+	}
+	meaning := t.meaning(f.Code)
+	if meaning == "" {
+		meaning = t.unnamed
+	}
+	return []string{fmt.Sprintf(t.reason, meaning, f.Code), fmt.Sprintf(t.detail, f.Error())}
 }
 
 func inputNames(o execution.Outcome) string {
@@ -93,6 +112,11 @@ func inputNames(o execution.Outcome) string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// Schema is the JSON Schema (2020-12) of an [Answer].
+//
+//go:embed answer.schema.json
+var Schema []byte
 
 // Answer is the body of a webhook. Fields are added, and never change their meaning.
 type Answer struct {

@@ -51,7 +51,8 @@ func (i Identity) Permissions(mailboxes ...string) Permissions {
 	case IdentityLambda:
 		p.Publish = join(look(), locksAndRecords(), []Grant{{prefixEvent + "*.*", "what happened"}})
 	case IdentityOperator:
-		p.Publish = join(look(), operate(), remove(StreamDead, "an erasure"), remove(StreamEvents, "an erasure"))
+		p.Publish = join(look(), operate(), remove(StreamDead, "an erasure"), remove(StreamEvents, "an erasure"),
+			watchBucket(BucketNotices, "to list them"))
 	case IdentityServe:
 		p.Publish = join(look(), operate(), readBucket(BucketAccess, "whose a token is"))
 	case IdentityConsole:
@@ -66,7 +67,13 @@ func (i Identity) Permissions(mailboxes ...string) Permissions {
 			{apiStreamInfo + bucketStream(BucketState), "to open it"}}, readBucket(BucketState, "whether an execution was redriven"))
 	case IdentityNotify:
 		p.Publish = join(look(), take(StreamEvents, ConsumerEnded),
-			readBucket(BucketNotices, "who was told of what"), writeBucket(BucketNotices, "who was told of what"))
+			readBucket(BucketNotices, "who was told of what"), writeBucket(BucketNotices, "who was told of what"),
+			watchBucket(BucketNotices, "open incidents"), read(StreamDead, prefixDead+">", "dead letters"),
+			read(StreamEvents, EventFilter, "what ended late"), read(StreamExecutions, prefixExec+">", "since when the oldest waits"),
+			read(StreamExecutions, prefixLocal+">", "since when the oldest waits"),
+			readBucket(BucketState, "what stands still"), scanBucket(BucketState, "what stands still"),
+			watchBucket(BucketDelegations, "what dead bridges left"), watchBucket(BucketFleet, "heartbeats"),
+			readBucket(BucketBudget, "what is spent"), watchBucket(BucketBudget, "what is spent"))
 	case IdentityAdmin:
 		p.Publish = join(look(), provision(), readBucket(BucketAccess, "tokens"), writeBucket(BucketAccess, "tokens"),
 			watchBucket(BucketAccess, "to list tokens"))

@@ -19,6 +19,11 @@ const (
 	InboxClaimed   Point = "inbox.claimed"   // the file is where its execution's id says, nothing is submitted
 	InboxSubmitted Point = "inbox.submitted" // it is accepted, and still there
 
+	NoticeClaimed Point = "notice.claimed" // the record says that it is being sent, and it isn't
+	NoticeSent    Point = "notice.sent"    // whoever hears it has taken it, the record doesn't say so
+	NoticeNoted   Point = "notice.noted"   // the record says so, whoever wanted it said doesn't know
+	AlarmOpened   Point = "notice.opened"  // the incident is kept, nothing of it is sent
+
 	Received    Point = "received"        // a message was delivered and read
 	NoOutcome   Point = "outcome.none"    // no OUTCOME stands
 	Locked      Point = "lock.acquired"   // the lock is held, the record says nothing of it

@@ -29,10 +29,15 @@ type Config struct {
 	// Private are networks besides the Internet that webhooks may reach, also by HTTP,
 	// such as 10.20.0.0/16.
 	Private []netip.Prefix `env:"NOTIFY_PRIVATE"`
+	// Try is how long one try may take. What a process died at is said again after that.
+	Try time.Duration `env:"NOTIFY_TRY" envDefault:"1m"`
 }
 
 // Validate refuses values that can't work, by variable.
 func (c Config) Validate() error {
+	if c.Try < 2*time.Second || c.Try > 100*time.Second {
+		return settings.Invalid("NOTIFY_TRY", c.Try, "2s to 100s")
+	}
 	if c.Address == "" {
 		return nil
 	}
@@ -93,16 +98,16 @@ func (c Config) Open(ctx context.Context, more ...gomail.Option) (*Post, error) 
 	return &Post{c.From, func() (*gomail.Client, error) { return gomail.NewClient(host, options...) }}, nil
 }
 
-// To returns the channel to some addresses.
-func (p *Post) To(addresses ...string) Channel { return letterbox{p, addresses} }
+// To returns the channel to an address. There is one for each: a server that refuses one
+// of several recipients leaves it open who has got the message.
+func (p *Post) To(address string) Channel { return letterbox{p, address} }
 
 type letterbox struct {
 	post *Post
-	to   []string
+	to   string
 }
 
-// Send hands m over as one message to all addresses. Its Message-ID is m's ID at the
-// domain that it is from.
+// Send hands m over. Its Message-ID is m's ID at the domain that it is from.
 func (b letterbox) Send(ctx context.Context, m Message) error {
 	msg, err := b.compose(m)
 	if err != nil {
@@ -131,7 +136,7 @@ func (b letterbox) compose(m Message) (*gomail.Msg, error) {
 		return nil, err
 	}
 	msg.FromMailAddress(from)
-	if err := msg.To(b.to...); err != nil {
+	if err := msg.To(b.to); err != nil {
 		return nil, err
 	}
 	_, domain, _ := strings.Cut(from.Address, "@")

@@ -4,11 +4,12 @@ import "slices"
 
 // Who serves a metric.
 const (
-	byAll      = "worker, bridge, serve, watch"
+	byAll      = "worker, bridge, serve, watch, notify"
 	byServices = "worker, bridge"
 	byBridge   = "bridge"
 	byServe    = "serve"
 	byWatch    = "watch"
+	byNotify   = "notify"
 )
 
 // Upper bounds in seconds. Executions take milliseconds to hours, requests to storage
@@ -156,6 +157,16 @@ var (
 		Help: "Files in a mailbox's folder that were neither submitted nor rejected yet, those that still arrive included."}
 )
 
+// Of what is told outside the fleet, by `sage notify`.
+var (
+	Notices = Metric{Name: "sage_notices_total", Kind: Counter, Labels: []string{"kind", "channel", "end"}, By: byNotify,
+		Help: "Tries to tell somebody something: kind is answer, to a sender, or alarm, to operators; channel webhook, email or sns; end sent, failed, which is tried again, or given_up."}
+	NoticesWaiting = Metric{Name: "sage_notices_waiting", Kind: Gauge, Labels: []string{"kind"}, By: byNotify,
+		Help: "Ends that may have to be answered, and alarms, that aren't settled: new ones, and those that are tried again. The alarms are known to the one that leads."}
+	IncidentsOpen = Metric{Name: "sage_incidents_open", Kind: Gauge, Labels: []string{"rule"}, By: byNotify,
+		Help: "Incidents that are open, as the one that leads knows."}
+)
+
 // Catalog is every metric of the fleet, in the order of the reference.
 var Catalog = slices.Concat(
 	[]Metric{BuildInfo, Ready, Draining, StorageRequest, StorageErrors},
@@ -168,4 +179,5 @@ var Catalog = slices.Concat(
 		LambdaBilled, LambdaCost, LambdaColdStarts, BudgetLimit, BudgetDebt, BudgetReserved, BudgetFree, BudgetUsed},
 	[]Metric{LedgerLag, LedgerSkipped},
 	[]Metric{InboxFiles, InboxWaiting},
+	[]Metric{Notices, NoticesWaiting, IncidentsOpen},
 )

@@ -62,6 +62,7 @@ type Monitor struct {
 	executions *executions
 	stores     *stores
 	inbox      *inbox
+	notices    *prometheus.CounterVec
 }
 
 // New returns a Monitor of a component, such as worker, in this process.
@@ -70,8 +71,8 @@ func New(component string, cfg Config) *Monitor {
 	info := BuildInfo.gauges()
 	info.WithLabelValues(component, heartbeat.Version(), runtime.Version()).Set(1)
 	m.executions, m.stores = newExecutions(cfg.Mailboxes), newStores()
-	m.inbox = newInbox(cfg.Mailboxes)
-	m.Register(info, m.health, m.executions, m.stores, m.inbox.files, m.inbox.waiting, collectors.NewGoCollector(),
+	m.inbox, m.notices = newInbox(cfg.Mailboxes), Notices.counters()
+	m.Register(info, m.health, m.executions, m.stores, m.inbox.files, m.inbox.waiting, m.notices, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -25,7 +25,7 @@ var (
 		{"settings"},
 		{"secret", "conflict", "completion"},
 		{"lock", "state", "delegation", "bus", "storage", "event", "spec", "machine", "trace"},
-		{"outcome", "intake", "heartbeat"},
+		{"outcome", "intake", "heartbeat", "lead"},
 		{"guard", "queue"},
 		{"history", "ledger", "telemetry", "notify"},
 	}

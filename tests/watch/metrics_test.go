@@ -11,11 +11,11 @@ import (
 	"github.com/sagefleet/sagefleet/shared/telemetry"
 )
 
-// quiet are the metrics that a fleet without trouble, a budget and an inbox has no values of.
+// quiet are the metrics that a fleet without trouble, a budget, an inbox and `sage notify` has no values of.
 var quiet = []telemetry.Metric{
 	telemetry.StorageErrors, telemetry.AttemptsFailed, telemetry.ExecutionsDead, telemetry.ExecutionsLate,
 	telemetry.BudgetLimit, telemetry.BudgetDebt, telemetry.BudgetReserved, telemetry.BudgetFree, telemetry.BudgetUsed,
-	telemetry.InboxFiles, telemetry.InboxWaiting,
+	telemetry.InboxFiles, telemetry.InboxWaiting, telemetry.Notices, telemetry.NoticesWaiting, telemetry.IncidentsOpen,
 }
 
 // TestCatalogIsServed: a fleet serves what the reference lists, with those labels, and

@@ -70,10 +70,11 @@ type commands struct {
 	Backlog     backlogCommand     `cmd:"" group:"look" help:"Count the work that waits, runs and failed."`
 	Delegations delegationsCommand `cmd:"" group:"look" help:"List what was handed to a Lambda."`
 	Budget      budgetCommand      `cmd:"" group:"look" help:"Show what the Lambda may cost, and what it did."`
+	Notices     noticesCommands    `cmd:"" group:"look" help:"Look at what senders and operators are told."`
 	Plan        planCommand        `cmd:"" group:"look" help:"Say what policies and workers would have cost and missed."`
 	Serve       serveCommand       `cmd:"" group:"services" help:"Serve the HTTP API and the console."`
 	Watch       watchCommand       `cmd:"" group:"services" help:"Submit the files that are put into folders, one for each mailbox."`
-	Notify      notifyCommand      `cmd:"" group:"services" help:"Tell senders how their executions ended."`
+	Notify      notifyCommand      `cmd:"" group:"services" help:"Tell senders how their executions ended, and operators what is wrong."`
 	Config      configCommands     `cmd:"" group:"keep" help:"Look after the named configurations of mailboxes."`
 	Token       tokenCommands      `cmd:"" group:"keep" help:"Look after the tokens of the HTTP API and the console."`
 	Ledger      ledgerCommands     `cmd:"" group:"keep" help:"Look at the history, and build it again."`

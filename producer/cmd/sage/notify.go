@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/producer/answers"
+	"github.com/sagefleet/sagefleet/producer/notices"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/storage"
 	"github.com/sagefleet/sagefleet/shared/telemetry"
@@ -57,12 +61,17 @@ type notifying struct {
 func (notifyCommand) Run(ctx context.Context, a *app) error {
 	cfg, err := settings.Parse[notifying](a.variables())
 	if err == nil {
-		err = errors.Join(cfg.Fleet.Validate(), cfg.Answers.Validate(), cfg.Telemetry.Validate())
+		err = errors.Join(cfg.Fleet.Validate(), cfg.Answers.Validate(cfg.Fleet.EventsMaxAge), cfg.Telemetry.Validate())
 	}
 	if err != nil {
 		return err
 	}
 	ctx = zerolog.New(a.stderr).With().Timestamp().Str("service", "notify").Logger().WithContext(ctx)
+	flush, err := cfg.Telemetry.Traces.Send(ctx, "notify", guard.NewHost())
+	if err != nil {
+		return err
+	}
+	defer flush()
 	monitor := telemetry.New("notify", cfg.Telemetry)
 	objects, err := storage.Await(ctx, cfg.StorageURL)
 	if err != nil {
@@ -74,10 +83,21 @@ func (notifyCommand) Run(ctx context.Context, a *app) error {
 	}
 	defer nc.Close()
 	monitor.CheckConnection(nc)
-	answerer, err := answers.Open(ctx, js, monitor.Store(objects), cfg.Answers)
+	book, err := notices.Open(ctx, js, cfg.Answers.Notify.Try, monitor)
 	if err != nil {
 		return err
 	}
+	answerer, err := answers.Open(ctx, js, monitor.Store(objects), book, cfg.Answers)
+	if err != nil {
+		return err
+	}
+	monitor.Register(telemetry.Values{Metrics: []telemetry.Metric{telemetry.NoticesWaiting}, Tell: func(to chan<- prometheus.Metric) {
+		asking, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		if n, err := answerer.Waiting(asking); err == nil {
+			to <- telemetry.NoticesWaiting.Is(float64(n), notices.KindAnswer)
+		}
+	}})
 	zerolog.Ctx(ctx).Info().Str("file", cfg.Answers.File).Msg("notify starts")
 	if err := monitor.Around(ctx, answerer.Run); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
@@ -41,6 +42,7 @@ type Server struct {
 	mu      sync.Mutex
 	letters []Letter
 	refuse  int
+	nobody  map[string]bool
 }
 
 // Mail starts a server that lives as long as the test.
@@ -70,7 +72,7 @@ func Mail(t testing.TB) *Server {
 
 // Config is how to hand mail over.
 func (s *Server) Config() notify.Config {
-	return notify.Config{Address: s.address, From: "SAGE <sage@example.org>", User: User, Password: secret.New(password), TLS: "starttls"}
+	return notify.Config{Address: s.address, From: "SAGE <sage@example.org>", User: User, Password: secret.New(password), TLS: "starttls", Try: time.Minute}
 }
 
 // Trust has a client believe the server's certificate.
@@ -88,6 +90,16 @@ func (s *Server) Refuse(code int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refuse = code
+}
+
+// RefuseRecipient has the server know nobody at an address.
+func (s *Server) RefuseRecipient(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.nobody == nil {
+		s.nobody = map[string]bool{}
+	}
+	s.nobody[address] = true
 }
 
 // NewSession begins what one client says.
@@ -121,6 +133,11 @@ func (s *session) Mail(string, *smtp.MailOptions) error {
 }
 
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	if s.server.nobody[to] {
+		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user"}
+	}
 	s.letter.To = append(s.letter.To, to)
 	return nil
 }

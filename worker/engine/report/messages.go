@@ -32,7 +32,7 @@ type language struct {
 	extra    string // names
 	started  string
 	finished string
-	codes    map[fault.Code]string // what a coded error means; its own text follows
+	meaning  func(fault.Code) string // of a coded error; its own text follows
 }
 
 var spanish = language{
@@ -66,7 +66,7 @@ var spanish = language{
 	differ: "Error de columnas: los nombres no coinciden con la configuración", columns: "%d columnas",
 	missing: "faltan: %s", extra: "sobran: %s",
 	started: "Inicio de la ejecución", finished: "Fin de la ejecución",
-	codes: spanishCodes,
+	meaning: fault.Code.Spanish,
 }
 
 var english = language{
@@ -99,7 +99,7 @@ var english = language{
 	tooMany: "Column error: too many columns in the file", tooFew: "Column error: columns are missing in the file",
 	differ: "Column error: the names are not those of the configuration", columns: "%d columns",
 	missing: "missing: %s", extra: "not expected: %s",
-	started: "Execution started", finished: "Execution finished",
+	started: "Execution started", finished: "Execution finished", meaning: func(fault.Code) string { return "" },
 }
 
 // message says what a finding is about, once for all of its rows.
@@ -191,7 +191,7 @@ func list(names []string) string {
 // its text is in English and names the particulars.
 func (l *language) fault(e *fault.Error) string {
 	text := strings.TrimSpace(e.Error())
-	if known := l.codes[e.Code]; known != "" {
+	if known := l.meaning(e.Code); known != "" {
 		return known + " (" + text + ")"
 	}
 	return text

@@ -1,4 +1,4 @@
-// Package lead has one of several bridges do what need not be done by all.
+// Package lead has one of several processes do what need not be done by all.
 //
 // Nothing depends on there being one: whatever is done under the lease can be done
 // by two at once. It only saves work.
@@ -50,7 +50,7 @@ func Run(ctx context.Context, leases *lock.Locker, duties ...Duty) error {
 
 // do does the duties until the lease is lost, ctx ends or one of them does.
 func do(ctx context.Context, lease *lock.Lease, duties []Duty) {
-	zerolog.Ctx(ctx).Info().Msg("this bridge leads")
+	zerolog.Ctx(ctx).Info().Msg("this process leads")
 	held, stop := lease.Keep(ctx)
 	group, work := errgroup.WithContext(held)
 	for _, duty := range duties {
@@ -65,7 +65,7 @@ func do(ctx context.Context, lease *lock.Lease, duties []Duty) {
 		})
 	}
 	if err := group.Wait(); err != nil && ctx.Err() == nil {
-		zerolog.Ctx(ctx).Warn().Err(err).Msg("this bridge leads no longer")
+		zerolog.Ctx(ctx).Warn().Err(err).Msg("this process leads no longer")
 	}
 	stop()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sagefleet/sagefleet/bridge/lead"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/bus/bustest"
+	"github.com/sagefleet/sagefleet/shared/lead"
 	"github.com/sagefleet/sagefleet/shared/lock"
 )
 

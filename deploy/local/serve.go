@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 
+	"github.com/sagefleet/sagefleet/bridge/overflow/simulate"
 	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/producer/api"
 	"github.com/sagefleet/sagefleet/producer/server"
@@ -47,7 +48,7 @@ func (p *Platform) openServer(ctx context.Context, l net.Listener) (*server.Serv
 		return nil, nil, err
 	}
 	s, err := server.Open(ctx, server.Parts{JS: p.JS, Objects: p.Objects, Fleet: p.Fleet, StateTTL: cfg.Attempts.StateTTL, Ledger: history,
-		Access: anyone, Monitor: p.Monitor}, cfg.Server, cfg.API)
+		Access: anyone, Monitor: p.Monitor, Plan: simulate.Answer}, cfg.Server, cfg.API)
 	if err != nil {
 		return nil, nil, errors.Join(err, history.Close())
 	}

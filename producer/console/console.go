@@ -19,6 +19,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/event"
 	"github.com/sagefleet/sagefleet/shared/ledger"
+	"github.com/sagefleet/sagefleet/shared/planning"
 	"github.com/sagefleet/sagefleet/shared/storage"
 )
 
@@ -36,6 +37,8 @@ type Parts struct {
 	Submit Submitter
 	// Budget says what the Lambda may cost and did; nil where there is no Lambda.
 	Budget func(context.Context) (Budget, error)
+	// Plan says what past executions would have cost; nil where nobody can.
+	Plan planning.Planner
 }
 
 // Sessions begin and end a browser's visit; a [access.Gate] does.
@@ -51,6 +54,7 @@ type Console struct {
 	watch    *watch
 	trends   *trends   // nil without a ledger
 	spending *spending // nil without a budget
+	plans    *plans    // nil without a ledger, or a planner
 	handler  http.Handler
 	closing  chan struct{} // closed when Run ends: then live pages end too
 }
@@ -63,6 +67,9 @@ func New(parts Parts) *Console {
 	}
 	if parts.Budget != nil {
 		c.spending = &spending{ask: parts.Budget}
+	}
+	if parts.Plan != nil && parts.Ledger != nil {
+		c.plans = newPlans(parts.Plan, parts.Ledger)
 	}
 	c.handler = c.routes()
 	return c
@@ -109,6 +116,9 @@ func (c *Console) guarded() []route {
 	}
 	if c.parts.Submit != nil {
 		all = append(all, route{"GET /submit", c.show(page{"submit", c.viewSubmit})}, route{"POST /submit", c.submit})
+	}
+	if c.plans != nil {
+		all = append(all, route{"GET /plan", c.plan})
 	}
 	return all
 }

@@ -11,7 +11,7 @@ func (w *words) funcs() template.FuncMap {
 	return template.FuncMap{
 		"t": w.T, "n": w.N, "asset": assetURL,
 		"number": w.number, "percent": w.percent, "usd": w.usd, "bytes": w.bytes,
-		"took": w.took, "ago": w.ago, "clock": clock, "second": second, "stamp": stamp, "iso": iso,
+		"took": w.took, "lasted": func(s float64) string { return w.took(seconds(s)) }, "ago": w.ago, "clock": clock, "second": second, "stamp": stamp, "iso": iso,
 		"meter": newMeter, "tag": tag, "dict": dict,
 	}
 }

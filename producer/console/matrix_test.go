@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/producer/api"
@@ -33,6 +34,7 @@ var needs = map[string]struct {
 	"GET /dead":                                   {access.Viewer, false},
 	"GET /dead/export":                            {access.Viewer, true},
 	"POST /dead/redrive":                          {access.Operator, true},
+	"GET /plan":                                   {access.Viewer, false},
 	"GET /submit":                                 {access.Submitter, false},
 	"POST /submit":                                {access.Submitter, true},
 	"/":                                           {access.Viewer, false},
@@ -54,7 +56,7 @@ func (header) Identify(r *http.Request) (access.Identity, error) {
 func TestWhoMayDoWhat(t *testing.T) {
 	t.Parallel()
 	js, objects := bustest.Start(t), storagetest.Dir(t)
-	c := New(Parts{Access: header{}, JS: js, Objects: objects,
+	c := New(Parts{Access: header{}, JS: js, Objects: objects, Ledger: history(t, time.Now()), Plan: answers,
 		Submit: api.New(api.Fleet{JS: js, Objects: objects}, api.Config{MaxFile: 1000, MaxUpload: 10_000, Uploads: 2, MinRate: 1, Grace: 1e9})})
 	tried := 0
 	for _, r := range c.guarded() {

@@ -64,7 +64,7 @@ type link struct {
 
 // navigation is where pages are found, in the order in which they are shown.
 var navigation = []link{{Name: "fleet", URL: "/"}, {Name: "executions", URL: "/executions"}, {Name: "dead", URL: "/dead"},
-	{Name: "submit", URL: "/submit"}}
+	{Name: "plan", URL: "/plan"}, {Name: "submit", URL: "/submit"}}
 
 func (c *Console) frame(v *visit, name string, body any) frame {
 	f := frame{visit: v, Name: name, Body: body, Theme: v.theme, Lang: v.words.Code, Back: v.URL.RequestURI()}
@@ -77,7 +77,7 @@ func (c *Console) frame(v *visit, name string, body any) frame {
 	f.Submits = c.maySubmit(v)
 	f.Dead = c.deadFor(v)
 	for _, l := range navigation {
-		if l.Name == "submit" && !f.Submits {
+		if l.Name == "submit" && !f.Submits || l.Name == "plan" && c.plans == nil {
 			continue
 		}
 		l.Current = l.Name == name || l.Name == "executions" && name == "execution"

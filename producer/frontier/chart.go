@@ -5,13 +5,17 @@
 package frontier
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
+	"html/template"
 	"io"
 	"slices"
 	"strconv"
 
 	"github.com/go-analyze/charts/chartdraw"
+
+	"github.com/sagefleet/sagefleet/producer/svg"
 )
 
 // Point is one choice.
@@ -32,6 +36,14 @@ type Chart struct {
 	CostName  string
 	Objective float64 // where X is kept, drawn as a line; 0 draws none
 	Points    []Point
+	Words     Words // the zero ones are English
+}
+
+// Words are what the key calls lines and rings.
+type Words struct{ Frontier, Bound, Objective, Cheapest string }
+
+func (w Words) orEnglish() Words {
+	return Words{cmp.Or(w.Frontier, "frontier"), cmp.Or(w.Bound, "lower bound"), cmp.Or(w.Objective, "objective"), cmp.Or(w.Cheapest, "cheapest kept")}
 }
 
 const (
@@ -45,7 +57,19 @@ var ErrNoPoints = errors.New("no points to draw")
 
 // SVG writes a document of its own, without scripts, fonts or other files. It
 // follows the viewer's light or dark scheme.
-func (c Chart) SVG(out io.Writer) error {
+func (c Chart) SVG(out io.Writer) error { return c.render(out, svgStyle) }
+
+// Inline returns the chart as an element of a page whose stylesheet gives its classes,
+// within class frontier, their colours. label says what it shows.
+func (c Chart) Inline(label string) (template.HTML, error) {
+	var b bytes.Buffer
+	if err := c.render(&b, ""); err != nil {
+		return "", err
+	}
+	return svg.Inline(b.Bytes(), svg.Frame{Class: "frontier", Label: label}), nil
+}
+
+func (c Chart) render(out io.Writer, style string) error {
 	if len(c.Points) == 0 {
 		return ErrNoPoints
 	}
@@ -68,7 +92,7 @@ func (c Chart) SVG(out io.Writer) error {
 		Series: c.drawn(names),
 	}
 	drawn.Elements = []chartdraw.Renderable{c.heading, key(entries), c.marks(xs, costs)}
-	return drawn.Render(chartdraw.SVGWithCSS(svgStyle, ""), out)
+	return drawn.Render(chartdraw.SVGWithCSS(style, ""), out)
 }
 
 func classed(name string) chartdraw.Style {

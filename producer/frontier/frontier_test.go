@@ -106,6 +106,33 @@ func TestTextIsOnlyText(t *testing.T) {
 	}
 }
 
+// In a page the chart has no style of its own, and says the page's words.
+func TestInline(t *testing.T) {
+	t.Parallel()
+	c := example()
+	c.Words = frontier.Words{Frontier: "frontera", Objective: "objetivo"}
+	text, err := c.Inline(hostile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := parse(t, string(text))
+	if d.elements["style"] != 0 || d.elements["script"] != 0 || strings.Contains(string(text), " style=") {
+		t.Errorf("styles are left: %v", d.elements)
+	}
+	if d.elements["circle.point"] != 5 || d.elements["svg.frontier"] != 1 {
+		t.Errorf("elements: %v", d.elements)
+	}
+	all := "|" + strings.Join(d.texts, "|") + "|"
+	for _, want := range []string{"frontera", "objetivo", "lower bound"} {
+		if !strings.Contains(all, "|"+want+"|") {
+			t.Errorf("no text %q in %s", want, all)
+		}
+	}
+	if _, err := (frontier.Chart{}).Inline(""); !errors.Is(err, frontier.ErrNoPoints) {
+		t.Errorf("an empty chart: %v", err)
+	}
+}
+
 func TestSheetHasEveryChart(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder

@@ -29,20 +29,21 @@ type entry struct {
 // entries are what the picture has.
 func (c Chart) entries(names []string) []entry {
 	var all []entry
+	words := c.Words.orEnglish()
 	for i, name := range names {
 		all = append(all, entry{text: name, class: "key " + colour(i), radius: 5})
 	}
 	if several(c.Points, func(p Point) bool { return p.Pareto }) {
-		all = append(all, entry{text: "frontier", class: "pareto"})
+		all = append(all, entry{text: words.Frontier, class: "pareto"})
 	}
 	if several(c.Points, func(p Point) bool { return p.Bound }) {
-		all = append(all, entry{text: "lower bound", class: "bound", dashes: dotted})
+		all = append(all, entry{text: words.Bound, class: "bound", dashes: dotted})
 	}
 	if c.Objective > 0 {
-		all = append(all, entry{text: "objective", class: "objective", dashes: dashed})
+		all = append(all, entry{text: words.Objective, class: "objective", dashes: dashed})
 	}
 	if slices.ContainsFunc(c.Points, func(p Point) bool { return p.Cheapest }) {
-		all = append(all, entry{text: "cheapest kept", class: "ring", radius: 6})
+		all = append(all, entry{text: words.Cheapest, class: "ring", radius: 6})
 	}
 	return all
 }

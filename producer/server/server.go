@@ -25,6 +25,7 @@ import (
 	"github.com/sagefleet/sagefleet/producer/console"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/ledger"
+	"github.com/sagefleet/sagefleet/shared/planning"
 	"github.com/sagefleet/sagefleet/shared/secret"
 	"github.com/sagefleet/sagefleet/shared/settings"
 	"github.com/sagefleet/sagefleet/shared/state"
@@ -75,6 +76,7 @@ type Parts struct {
 	Access   access.Identifier
 	Monitor  *telemetry.Monitor
 	Budget   func(context.Context) (console.Budget, error) // nil where there is no Lambda
+	Plan     planning.Planner                              // nil where nobody plans
 }
 
 // Server serves requests. Run must be called once.
@@ -98,7 +100,7 @@ func Open(ctx context.Context, p Parts, cfg Config, limits api.Config) (*Server,
 	tracker := producer.NewTracker(p.JS, state.New(p.JS, kv, 0), p.Objects)
 	requests := api.New(api.Fleet{JS: p.JS, Objects: p.Objects, Presign: p.Presign, Tracker: tracker, Operator: operator, History: p.Ledger, Access: p.Access}, limits)
 	s := &Server{cfg: cfg, projector: ledger.NewProjector(p.Ledger, p.JS),
-		pages: console.New(console.Parts{Access: p.Access, JS: p.JS, Objects: p.Objects, Fleet: p.Fleet, StateTTL: p.StateTTL, Ledger: p.Ledger, Submit: requests, Budget: p.Budget})}
+		pages: console.New(console.Parts{Access: p.Access, JS: p.JS, Objects: p.Objects, Fleet: p.Fleet, StateTTL: p.StateTTL, Ledger: p.Ledger, Submit: requests, Budget: p.Budget, Plan: p.Plan})}
 	p.Monitor.Register(lag(s.projector))
 	s.handler = routes(requests.Handler(), s.pages, p.Monitor.Handler(), p.Access)
 	return s, nil

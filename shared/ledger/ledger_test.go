@@ -136,6 +136,15 @@ func testList(t *testing.T, l *ledger.Ledger) {
 		"id":                {ledger.Filter{Prefix: "E-1"}, 10},
 		"id and mailbox":    {ledger.Filter{Prefix: "e-", Mailboxes: []string{"ventas"}, States: []execution.State{"DEAD"}, Executor: "worker"}, 10},
 	}
+	for _, tt := range []struct{ limit, want int }{{n + 10, 20}, {7, 7}} {
+		newest, err := l.Newest(t.Context(), ledger.Filter{Mailboxes: []string{"ventas"}, States: []execution.State{"DEAD", "SUCCEEDED"}}, tt.limit)
+		if err != nil || len(newest) != tt.want || newest[0].ID != "e-57" {
+			t.Errorf("the newest %d: %d, %v", tt.limit, len(newest), err)
+		}
+	}
+	if none, err := l.Newest(t.Context(), ledger.Filter{Mailboxes: []string{}}, n); err != nil || len(none) != 0 {
+		t.Errorf("of no mailbox: %d, %v", len(none), err)
+	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			seen := map[execution.Key]bool{}

@@ -21,7 +21,7 @@ var (
 	// packages of rows above its own, and the first two nothing foreign.
 	layers = [][]string{
 		{"fault", "failpoint"},
-		{"execution"},
+		{"execution", "planning"},
 		{"settings"},
 		{"secret", "conflict", "completion"},
 		{"lock", "state", "delegation", "bus", "storage", "event", "spec", "machine", "trace"},

@@ -199,3 +199,31 @@ func TestListIsLive(t *testing.T) {
 		return strings.Contains(eval[string](b, `document.querySelector("#live").innerText`), "ended")
 	})
 }
+
+// A plan is made of what has ended, drawn, and said in a table; what can't be asked is
+// refused with the form as it was.
+func TestPlan(t *testing.T) {
+	submit(t, "planned", "planned-1", config)
+	submit(t, "planned", "planned-2", config)
+	b := open(t, desk)
+	b.visit("/executions?mailbox=planned&state=SUCCEEDED")
+	b.wait("planned-1")
+	b.wait("planned-2")
+	b.visit("/plan")
+	b.do(chromedp.SetValue(`input[name=mailbox]`, "planned"), chromedp.SetValue(`input[name=deadline]`, "30"), chromedp.SetValue(`input[name=workers]`, "1, 3"))
+	b.press(".filter .buttons button")
+	b.wait("1 worker with policy")
+	if points, rows := eval[int](b, `document.querySelectorAll("svg.frontier circle.point").length`), eval[int](b, `document.querySelectorAll("tbody tr").length`); points != 12 || rows != 12 {
+		t.Errorf("%d points and %d rows, want 12 of each: 6 policies with 2 numbers of workers", points, rows)
+	}
+	if counted := eval[string](b, `document.querySelector("#chart .dim").innerText`); counted != "2 executions" {
+		t.Errorf("it was counted with %q", counted)
+	}
+	b.expect("400")
+	b.do(chromedp.SetValue(`input[name=workers]`, "0"))
+	b.press(".filter .buttons button")
+	b.wait("PLAN_QUESTION")
+	if left := eval[string](b, `document.querySelector("input[name=deadline]").value`); left != "30" {
+		t.Errorf("the deadline came back as %q", left)
+	}
+}

@@ -26,12 +26,13 @@
     if (!node.data.trim() || element.closest("script, option") || !element.checkVisibility({ visibilityProperty: true })) continue;
     seen++;
     const ground = behind(element);
-    const text = over(channels(style.color), ground);
+    const ink = element instanceof SVGElement ? style.fill : style.color;
+    const text = over(channels(ink), ground);
     const [light, dark] = [luminance(text), luminance(ground)].sort((a, b) => b - a);
     const ratio = (light + 0.05) / (dark + 0.05);
     const size = parseFloat(style.fontSize);
     const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
-    if (ratio < (large ? 3 : 4.5)) bad.push(`${ratio.toFixed(2)} ${style.color} on rgb(${ground.map(Math.round)}): ${node.data.trim().slice(0, 40)}`);
+    if (ratio < (large ? 3 : 4.5)) bad.push(`${ratio.toFixed(2)} ${ink} on rgb(${ground.map(Math.round)}): ${node.data.trim().slice(0, 40)}`);
   }
   return { seen, bad };
 })();

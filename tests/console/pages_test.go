@@ -14,7 +14,7 @@ var contrast string
 // pages are all there are, by the name of their pictures.
 func pages() map[string]string {
 	return map[string]string{"execution": "/executions/looked/looked-1", "died": "/executions/looked/looked-2", "chosen": "/dead?mailbox=looked&code=CONFIG_SYNTAX",
-		"fleet": "/", "executions": "/executions", "dead": "/dead", "submit": "/submit", "nowhere": "/nowhere"}
+		"fleet": "/", "executions": "/executions", "dead": "/dead", "plan": "/plan?deadline=5", "submit": "/submit", "nowhere": "/nowhere"}
 }
 
 // TestPagesCanBeRead looks at every page in both schemes and on a phone: all text stands

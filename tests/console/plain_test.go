@@ -40,6 +40,9 @@ func TestWithoutScripts(t *testing.T) {
 	b.do(chromedp.SendKeys(`input[name=q]`, "plain-"))
 	b.press(".filter button")
 	b.wait("plain-1")
+	b.visit("/plan?mailbox=plain")
+	b.press(".filter .buttons button")
+	b.wait("Every policy with every number of workers")
 }
 
 // With the keyboard alone one comes first to the content, then to the pages in their
@@ -48,7 +51,7 @@ func TestKeyboard(t *testing.T) {
 	b := open(t, desk)
 	b.visit("/executions")
 	var visited []string
-	for range 8 {
+	for range 9 {
 		b.do(chromedp.KeyEvent("\t"))
 		visited = append(visited, eval[string](b, `document.activeElement.innerText.trim()`))
 		if eval[string](b, `getComputedStyle(document.activeElement).outlineStyle`) == "none" {
@@ -56,7 +59,7 @@ func TestKeyboard(t *testing.T) {
 		}
 	}
 	order := strings.Join(visited, " | ")
-	for _, text := range []string{"Skip to the content", "SAGE Fleet", "Fleet", "Executions", "Dead letters", "Submit", "demo"} {
+	for _, text := range []string{"Skip to the content", "SAGE Fleet", "Fleet", "Executions", "Dead letters", "Plan", "Submit", "demo"} {
 		at := strings.Index(order, text)
 		if at < 0 {
 			t.Fatalf("%q doesn't follow in %q", text, visited)

@@ -3,27 +3,15 @@ package simulate
 import (
 	"slices"
 	"time"
+
+	"github.com/sagefleet/sagefleet/shared/planning"
 )
 
 // Past is an execution that has ended.
-type Past struct {
-	Enqueued, Started, Finished time.Time
-	Lambda                      bool
-	Init                        time.Duration // of a cold start; 0 was warm
-	Bytes                       int64         // of its files; 0 when unknown
-}
+type Past = planning.Past
 
 // Assumed is what history doesn't tell and [FromPast] made of it.
-type Assumed struct {
-	Jobs         int     `json:"jobs"`
-	CloudToLocal float64 `json:"cloud_to_local"` // how many times as long as a worker the Lambda takes
-	RatioSeen    bool    `json:"ratio_seen"`     // both were seen; otherwise it is taken to be 1.3
-	ColdStart    float64 `json:"cold_start_s"`   // of each
-	ColdSeen     bool    `json:"cold_seen"`      // otherwise it is taken to be 0.8 s
-	Span         float64 `json:"span_s"`         // from the first arrival to the last end
-	Negative     int     `json:"left_out"`       // executions whose times make no sense
-	Sized        int     `json:"sized"`          // of the jobs, how many have a known size
-}
+type Assumed = planning.Assumed
 
 // FromPast makes jobs of executions: they arrive as they did, and take a worker or
 // the Lambda what they took. What one took is taken for the other times the ratio of

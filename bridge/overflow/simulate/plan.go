@@ -1,15 +1,38 @@
 package simulate
 
-import "context"
+import (
+	"context"
+
+	"github.com/sagefleet/sagefleet/bridge/budget"
+	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/planning"
+)
 
 // Option is what a policy with so many replicas would have come to.
-type Option struct {
-	Policy   string `json:"policy"`
-	Replicas int    `json:"replicas"`
-	Result
-	Pareto   bool `json:"pareto"`   // no other misses no more for less money
-	Cheapest bool `json:"cheapest"` // of those that keep the objective
-	Bound    bool `json:"bound"`    // nobody can know what this needs to know: it bounds the others from below
+type Option = planning.Option
+
+// Answer is the [planning.Planner] of this package.
+func Answer(ctx context.Context, past []Past, q planning.Question) (planning.Answer, error) {
+	jobs, assumed := FromPast(past, q.Deadline)
+	if len(jobs) == 0 {
+		return planning.Answer{}, fault.New(planning.CodeNoHistory, "no past executions").Expecting("executions that have ended, with their times").
+			Advise("take in more: begin earlier, or take every mailbox")
+	}
+	setup := Standard(1)
+	setup.Slots, setup.ReplicaPrice, setup.Span, setup.Deadline = q.Slots, q.ReplicaUSD, assumed.Span, q.Deadline.Seconds()
+	setup.Cloud.MemoryMB, setup.Cloud.GBSecond, setup.Cloud.Request, setup.Cloud.Concurrency = q.MemoryMB, q.GBSecondUSD, q.RequestUSD, q.Concurrency
+	if q.BudgetUSD > 0 {
+		setup.Budget = budget.Config{Hour: q.BudgetUSD}
+	}
+	a := planning.Answer{Assumed: assumed, Observed: Observed(past, q.Deadline), ReplayOf: q.Policy, ReplayWith: q.Now,
+		Deadline: q.Deadline.Seconds(), LatePercent: q.LatePercent}
+	var err error
+	if a.Options, err = Plan(ctx, jobs, setup, Policies, q.Replicas, q.LatePercent); err != nil {
+		return planning.Answer{}, err
+	}
+	setup.Replicas = q.Now
+	a.Replay, _, err = within(ctx, jobs, setup, New(q.Policy, setup.Deadline))
+	return a, err
 }
 
 // Plan runs every policy with every number of replicas over jobs. objective is how
@@ -18,15 +41,16 @@ func Plan(ctx context.Context, jobs []Job, setup Setup, policies []string, repli
 	var options []Option
 	for _, n := range replicas {
 		for _, name := range policies {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
 			with := setup
 			with.Replicas = n
 			if n == 0 && name == LocalAlone.Name() {
 				continue // nothing would ever end
 			}
-			options = append(options, Option{Policy: name, Replicas: n, Result: Run(jobs, with, New(name, with.Deadline)), Bound: name == "exact"})
+			result, _, err := within(ctx, jobs, with, New(name, with.Deadline))
+			if err != nil {
+				return nil, err
+			}
+			options = append(options, Option{Policy: name, Replicas: n, Result: result, Bound: name == "exact"})
 		}
 	}
 	Mark(options, objective)

@@ -1,23 +1,13 @@
 package simulate
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/sagefleet/sagefleet/shared/planning"
+)
 
 // Result is what a fleet did, and what it cost.
-type Result struct {
-	Jobs        int     `json:"jobs"`
-	Missed      float64 `json:"miss_pct"`           // ended after their deadline
-	CloudPrice  float64 `json:"lambda_usd_per_h"`   // of the cloud
-	PerThousand float64 `json:"total_usd_per_1000"` // replicas and cloud, of 1,000 jobs
-	Mean        float64 `json:"mean_s"`             // from arrival to end
-	MeanWait    float64 `json:"mean_wait_s"`        // from arrival to begin
-	P50         float64 `json:"p50_s"`
-	P99         float64 `json:"p99_s"`
-	Offloaded   float64 `json:"offload_pct"`
-	MaxHour     float64 `json:"max_hour_usd"` // what the most expensive hour of the cloud cost
-	Idle        float64 `json:"idle_pct"`     // of the slots' time
-	Peak        int     `json:"peak_concurrency"`
-	Colds       int     `json:"cold_starts"`
-}
+type Result = planning.Result
 
 func (r *run) result() Result {
 	result := Result{Jobs: len(r.jobs), Peak: r.cloud.peak, Colds: r.cloud.colds, MaxHour: mostInAnHour(r.spent)}

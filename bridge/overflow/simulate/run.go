@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"context"
 	"strconv"
 	"time"
 
@@ -53,15 +54,25 @@ func Run(jobs []Job, setup Setup, policy Policy) Result {
 
 // Ends is [Run] and also says how each job ended.
 func Ends(jobs []Job, setup Setup, policy Policy) (Result, []End) {
+	result, ends, _ := within(context.Background(), jobs, setup, policy) // which never ends
+	return result, ends
+}
+
+// within is Ends, and gives up when ctx ends.
+func within(ctx context.Context, jobs []Job, setup Setup, policy Policy) (Result, []End, error) {
+	const look = 256 // steps
 	r := &run{setup: setup, policy: policy, jobs: jobs, ends: make([]End, len(jobs)), free: setup.Replicas * setup.Slots,
 		cloud: newEnvironments(setup.Cloud), tried: make([]int, len(jobs))}
 	if setup.Budget.Limited() {
 		r.account = budget.Open(setup.Budget, budget.State{})
 	}
-	for r.step() {
+	for n := 0; r.step(); n++ {
+		if n%look == 0 && ctx.Err() != nil {
+			return Result{}, nil, ctx.Err()
+		}
 		r.dispatch()
 	}
-	return r.result(), r.ends
+	return r.result(), r.ends, nil
 }
 
 // step lets the next thing happen; false when nothing is left to happen.

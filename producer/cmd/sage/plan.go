@@ -5,20 +5,16 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/sagefleet/sagefleet/bridge/budget"
 	"github.com/sagefleet/sagefleet/bridge/overflow/simulate"
 	"github.com/sagefleet/sagefleet/producer/frontier"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/planning"
 )
-
-// codeNoHistory says that there is nothing to plan from.
-const codeNoHistory fault.Code = "PLAN_NO_HISTORY"
 
 type planCommand struct {
 	From     string        `type:"existingfile" placeholder:"FILE" help:"Past executions, .csv or .jsonl, instead of the fleet's events."`
@@ -71,16 +67,7 @@ Exit codes:
 }
 
 // plan is what the command prints.
-type plan struct {
-	Options     []simulate.Option `json:"options"`
-	Assumed     simulate.Assumed  `json:"assumed"`
-	Observed    simulate.Result   `json:"observed"`
-	Replay      simulate.Result   `json:"replay"`
-	ReplayOf    string            `json:"replay_of"`
-	ReplayWith  int               `json:"replay_replicas"`
-	Deadline    float64           `json:"deadline_s"`
-	LatePercent float64           `json:"late_pct"`
-}
+type plan struct{ planning.Answer }
 
 // Run plans.
 func (c planCommand) Run(ctx context.Context, a *app) error {
@@ -91,24 +78,18 @@ func (c planCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	jobs, assumed := simulate.FromPast(past, c.Deadline)
-	if len(jobs) == 0 {
-		return fault.New(codeNoHistory, "no past executions").Expecting("executions that have ended, with their times").
+	if c.Now == 0 {
+		c.Now = max(1, hosts)
+	}
+	answer, err := simulate.Answer(ctx, past, c.question())
+	if fault.CodeOf(err) == planning.CodeNoHistory {
+		return fault.New(planning.CodeNoHistory, "no past executions").Expecting("executions that have ended, with their times").
 			Advise("take in more with --since, or give a file with --from")
 	}
-	now := c.Now
-	if now == 0 {
-		now = max(1, hosts)
-	}
-	setup := c.setup(assumed)
-	p := plan{Assumed: assumed, Observed: simulate.Observed(past, c.Deadline), ReplayOf: c.Policy, ReplayWith: now,
-		Deadline: c.Deadline.Seconds(), LatePercent: c.Late}
-	p.Options, err = simulate.Plan(ctx, jobs, setup, simulate.Policies, c.Replicas, c.Late)
 	if err != nil {
 		return err
 	}
-	setup.Replicas = now
-	p.Replay = simulate.Run(jobs, setup, simulate.New(c.Policy, setup.Deadline))
+	p := plan{answer}
 	if err := p.draw(c); err != nil {
 		return err
 	}
@@ -149,20 +130,15 @@ func (c planCommand) validate() error {
 	return nil
 }
 
-func (c planCommand) setup(assumed simulate.Assumed) simulate.Setup {
-	setup := simulate.Standard(1)
-	setup.Slots, setup.ReplicaPrice, setup.Span, setup.Deadline = c.Slots, c.ReplicaPrice, assumed.Span, c.Deadline.Seconds()
-	setup.Cloud.MemoryMB, setup.Cloud.GBSecond, setup.Cloud.Request, setup.Cloud.Concurrency = c.Memory, c.GBSecond, c.Request, c.Concurrency
-	if c.Budget > 0 {
-		setup.Budget = budget.Config{Hour: c.Budget}
-	}
-	return setup
+func (c planCommand) question() planning.Question {
+	return planning.Question{Deadline: c.Deadline, LatePercent: c.Late, Replicas: c.Replicas, Slots: c.Slots, ReplicaUSD: c.ReplicaPrice, MemoryMB: c.Memory,
+		GBSecondUSD: c.GBSecond, RequestUSD: c.Request, Concurrency: c.Concurrency, BudgetUSD: c.Budget, Policy: c.Policy, Now: c.Now}
 }
 
 const planColumns = "workers\tpolicy\tlate %\tp50 s\tp99 s\tLambda $/h\ttotal $/1000\tLambda %\tidle %\tat once\t"
 
 // cells are the columns but the last.
-func cells(o simulate.Option) []string {
+func cells(o planning.Option) []string {
 	text := fmt.Sprintf("%d\t%s\t%.2f\t%.2f\t%.2f\t%.4f\t%.4f\t%.1f\t%.1f\t%d", o.Replicas, o.Policy, o.Missed, o.P50, o.P99, o.CloudPrice,
 		o.PerThousand, o.Offloaded, o.Idle, o.Peak)
 	return strings.Split(text, "\t")
@@ -181,7 +157,7 @@ func (p plan) print(out io.Writer, c planCommand) error {
 		return err
 	}
 	none := ""
-	if _, kept := p.cheapest(); !kept {
+	if _, kept := p.Cheapest(); !kept {
 		none = "\n" + p.verdict()
 	}
 	fmt.Fprintf(out, `
@@ -223,21 +199,12 @@ func (p plan) notes(c planCommand) []frontier.Note {
 	}
 }
 
-func outline(r simulate.Result) string {
+func outline(r planning.Result) string {
 	return fmt.Sprintf("p50 %.2f s, p99 %.2f s, %.1f %% on the Lambda, %.2f %% late", r.P50, r.P99, r.Offloaded, r.Missed)
 }
 
-// cheapest is the option that keeps the objective for the least money.
-func (p plan) cheapest() (simulate.Option, bool) {
-	i := slices.IndexFunc(p.Options, func(o simulate.Option) bool { return o.Cheapest })
-	if i < 0 {
-		return simulate.Option{}, false
-	}
-	return p.Options[i], true
-}
-
 func (p plan) verdict() string {
-	o, kept := p.cheapest()
+	o, kept := p.Cheapest()
 	if !kept {
 		return fmt.Sprintf("Nothing keeps %g %% late: try more workers.", p.LatePercent)
 	}
@@ -245,7 +212,7 @@ func (p plan) verdict() string {
 		p.LatePercent, time.Duration(p.Deadline*float64(time.Second)), o.PerThousand)
 }
 
-func marks(o simulate.Option) string {
+func marks(o planning.Option) string {
 	text := ""
 	if o.Pareto {
 		text += "*"

@@ -13,10 +13,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sagefleet/sagefleet/bridge/overflow/simulate"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/history"
+	"github.com/sagefleet/sagefleet/shared/planning"
 )
 
 // codePastInvalid says that a file of past executions can't be read.
@@ -33,7 +33,7 @@ type pastRow struct {
 }
 
 // read returns past executions and on how many hosts workers did them.
-func (c planCommand) read(ctx context.Context, a *app) (past []simulate.Past, hosts int, err error) {
+func (c planCommand) read(ctx context.Context, a *app) (past []planning.Past, hosts int, err error) {
 	if c.From != "" {
 		file, err := os.Open(c.From)
 		if err != nil {
@@ -54,7 +54,7 @@ func (c planCommand) read(ctx context.Context, a *app) (past []simulate.Past, ho
 	defer nc.Close()
 	workers := map[string]bool{}
 	err = history.Ended(ctx, js, c.Mailbox, c.Since.Time, func(e execution.Event) {
-		p := simulate.Past{Enqueued: e.Data.Enqueued, Started: e.Data.Started, Finished: e.Data.Finished, Lambda: e.Data.Executor == execution.OnLambda,
+		p := planning.Past{Enqueued: e.Data.Enqueued, Started: e.Data.Started, Finished: e.Data.Finished, Lambda: e.Data.Executor == execution.OnLambda,
 			Bytes: e.Data.InputBytes}
 		if e.Data.Usage != nil {
 			p.Init = time.Duration(e.Data.Usage.InitMillis) * time.Millisecond
@@ -67,8 +67,8 @@ func (c planCommand) read(ctx context.Context, a *app) (past []simulate.Past, ho
 	return past, len(workers), err
 }
 
-func pastLines(file io.Reader) ([]simulate.Past, error) {
-	var past []simulate.Past
+func pastLines(file io.Reader) ([]planning.Past, error) {
+	var past []planning.Past
 	lines := bufio.NewScanner(file)
 	for n := 1; lines.Scan(); n++ {
 		if strings.TrimSpace(lines.Text()) == "" {
@@ -87,13 +87,13 @@ func pastLines(file io.Reader) ([]simulate.Past, error) {
 	return past, lines.Err()
 }
 
-func pastCSV(file io.Reader) ([]simulate.Past, error) {
+func pastCSV(file io.Reader) ([]planning.Past, error) {
 	reader := csv.NewReader(file)
 	header, err := reader.Read()
 	if err != nil {
 		return nil, badPast(1, err)
 	}
-	var past []simulate.Past
+	var past []planning.Past
 	for n := 2; ; n++ {
 		cells, err := reader.Read()
 		if errors.Is(err, io.EOF) {
@@ -141,14 +141,14 @@ func number(text string) (int64, error) {
 	return strconv.ParseInt(text, 10, 64)
 }
 
-func (r pastRow) past() (simulate.Past, error) {
+func (r pastRow) past() (planning.Past, error) {
 	switch {
 	case r.Enqueued.IsZero() || r.Started.IsZero() || r.Finished.IsZero():
-		return simulate.Past{}, errors.New("enqueued, started or finished is missing")
+		return planning.Past{}, errors.New("enqueued, started or finished is missing")
 	case r.Executor != execution.OnWorker && r.Executor != execution.OnLambda:
-		return simulate.Past{}, fmt.Errorf("executor is %q; expected %s or %s", r.Executor, execution.OnWorker, execution.OnLambda)
+		return planning.Past{}, fmt.Errorf("executor is %q; expected %s or %s", r.Executor, execution.OnWorker, execution.OnLambda)
 	}
-	return simulate.Past{Enqueued: r.Enqueued, Started: r.Started, Finished: r.Finished, Lambda: r.Executor == execution.OnLambda,
+	return planning.Past{Enqueued: r.Enqueued, Started: r.Started, Finished: r.Finished, Lambda: r.Executor == execution.OnLambda,
 		Init: time.Duration(r.InitMS) * time.Millisecond, Bytes: r.Bytes}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/bridge/budget"
+	"github.com/sagefleet/sagefleet/bridge/overflow/simulate"
 	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/producer/api"
 	"github.com/sagefleet/sagefleet/producer/console"
@@ -115,7 +116,7 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 		return s.shown(), err
 	}
 	s, err := server.Open(ctx, server.Parts{JS: js, Objects: monitor.Store(objects), Presign: presign, Fleet: cfg.Fleet, StateTTL: cfg.Attempts.StateTTL,
-		Ledger: history, Access: gate, Monitor: monitor, Budget: spending}, cfg.Server, cfg.API)
+		Ledger: history, Access: gate, Monitor: monitor, Budget: spending, Plan: simulate.Answer}, cfg.Server, cfg.API)
 	if err != nil {
 		return err
 	}

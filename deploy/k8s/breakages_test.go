@@ -150,6 +150,10 @@ var breakages = map[string]breakage{
 	"no such identity": {"references", workers, func(s set) {
 		eachSecret(worker(s), "nats-keys", func(v *core.SecretVolumeSource) { v.Items[0].Key = "root.nk" })
 	}},
+	"unknown authorities": {"references", servings, func(s set) { variable(&serve(s).Containers[0], "LEDGER_URL", "postgres://sage@db/sage?auth=iam") }},
+	"a password beside IAM": {"secrets", servings, func(s set) {
+		variable(&serve(s).Containers[0], "LEDGER_URL", "postgres://sage:canary@db/sage?auth=iam")
+	}},
 	"no such volume": {"references", workers, func(s set) { worker(s).Containers[0].VolumeMounts[0].Name = "data" }},
 
 	"no database": {"network", "Deployment/serve", func(s set) { delete(s, "NetworkPolicy/database-clients") }},

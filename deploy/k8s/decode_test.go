@@ -120,11 +120,16 @@ func checkCRD(d document) error {
 
 // scaledObjects is the schema of KEDA's definition, from the version in go.mod.
 var scaledObjects = sync.OnceValues(func() (*jsonschema.Schema, error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/kedacore/keda/v2").Output()
+	// Nothing imports it, so that no build has downloaded it.
+	out, err := exec.Command("go", "mod", "download", "-json", "github.com/kedacore/keda/v2").Output()
+	var module struct{ Dir string }
+	if err == nil {
+		err = json.Unmarshal(out, &module)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("find KEDA's definitions: %w", err)
 	}
-	text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(out)), "config/crd/bases/keda.sh_scaledobjects.yaml"))
+	text, err := os.ReadFile(filepath.Join(module.Dir, "config/crd/bases/keda.sh_scaledobjects.yaml"))
 	if err != nil {
 		return nil, err
 	}

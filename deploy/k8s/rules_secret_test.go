@@ -2,6 +2,7 @@ package k8s
 
 import (
 	"maps"
+	"net/url"
 	"path"
 	"reflect"
 	"slices"
@@ -19,6 +20,7 @@ import (
 // given are what whoever applies an overlay makes beforehand, as README says.
 var given = map[string][]string{
 	"ConfigMap/nats-config": {"nats.conf"},
+	"ConfigMap/rds-ca":      {"ca.pem"},
 	"Secret/nats-tls":       {"tls.crt", "tls.key", "ca.crt"},
 	"Secret/nats-keys":      keyFiles(),
 }
@@ -36,7 +38,9 @@ func checkSecrets(s set, report reporter) {
 		report(name, "is a secret in a manifest")
 	}
 	elsewhere := func(value string) bool {
-		return value == "" || strings.HasPrefix(value, "file:///") || strings.HasPrefix(value, "sqlite:///") || strings.HasPrefix(value, "secretsmanager://")
+		u, err := url.Parse(value)
+		byIAM := err == nil && u.Query().Get("auth") == "iam" && u.User != nil && u.User.String() == u.User.Username()
+		return byIAM || value == "" || strings.HasPrefix(value, "file:///") || strings.HasPrefix(value, "sqlite:///") || strings.HasPrefix(value, "secretsmanager://")
 	}
 	for _, p := range s.pods() {
 		for _, c := range p.containers() {
@@ -107,6 +111,19 @@ func checkIdentity(s set, report reporter) {
 	}
 }
 
+// checkAuthorities: who is told to trust the authorities in a file has the file.
+func checkAuthorities(p pod, c core.Container, address string, report reporter) {
+	u, err := url.Parse(address)
+	if err != nil || !strings.HasPrefix(u.Scheme, "postgres") {
+		return
+	}
+	file := u.Query().Get("sslrootcert")
+	v := volumeAt(p.spec, c, path.Dir(file))
+	if v == nil || v.ConfigMap == nil || !slices.Contains(given["ConfigMap/"+v.ConfigMap.Name], path.Base(file)) {
+		report(p.name, "%s has no authorities at %q, which LEDGER_URL names", c.Name, file)
+	}
+}
+
 // checkReferences: what a pod names is there, or is what README has somebody make.
 func checkReferences(s set, report reporter) {
 	has := func(object, key string) bool {
@@ -153,9 +170,11 @@ func checkReferences(s set, report reporter) {
 					report(p.name, "%s mounts %s, which is no volume", c.Name, m.Name)
 				}
 			}
-			if _, err := s.environment(c); err != nil {
+			variables, err := s.environment(c)
+			if err != nil {
 				report(p.name, "%s: %v", c.Name, err)
 			}
+			checkAuthorities(p, c, variables["LEDGER_URL"], report)
 		}
 		for _, name := range slices.Sorted(maps.Keys(volumes)) {
 			if !used[name] {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -47,8 +48,9 @@ func TestLoginByIAM(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must("CREATE ROLE sage_ledger LOGIN")
-	must("GRANT CREATE ON DATABASE postgres TO sage_ledger")
+	must("CREATE ROLE rds_iam") // which RDS has
+	must("CREATE DATABASE sage")
+	must(installation(t))
 
 	var tokens atomic.Int64
 	rds := func(ctx context.Context, endpoint, region, user string, by aws.CredentialsProvider, more ...func(*auth.BuildAuthTokenOptions)) (string, error) {
@@ -65,7 +67,7 @@ func TestLoginByIAM(t *testing.T) {
 		return token, err
 	}
 	query := url.Values{"auth": {"iam"}, "sslmode": {"verify-full"}, "sslrootcert": {made.CA}}
-	at := "postgres://sage_ledger@" + address + "/postgres?" + query.Encode()
+	at := "postgres://sage_ledger@" + address + "/sage?" + query.Encode()
 	l, err := ledger.OpenSigning(t.Context(), at, rds)
 	if err != nil {
 		t.Fatal(err)
@@ -90,9 +92,24 @@ func TestLoginByIAM(t *testing.T) {
 
 	// Another authority's server gets no token.
 	query.Set("sslrootcert", bustest.Secure(t, t.TempDir(), nil).CA)
-	if _, err := ledger.OpenSigning(t.Context(), "postgres://sage_ledger@"+address+"/postgres?"+query.Encode(), rds); err == nil || !strings.Contains(err.Error(), "certificate") {
+	if _, err := ledger.OpenSigning(t.Context(), "postgres://sage_ledger@"+address+"/sage?"+query.Encode(), rds); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("a server that nobody vouches for: %v", err)
 	}
+}
+
+// installation is what the runbook has the database's owner type.
+func installation(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../deploy/runbooks/install.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```sql\n")
+	statements, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("the runbook has no SQL")
+	}
+	return statements
 }
 
 // TestToken: what AWS is shown says who logs in where, is signed, and is made anew.

@@ -16,6 +16,37 @@ run "minimal" {
 }
 
 run "production" {
+  # As AWS tells them apart, so that tests see who may read which.
+  override_resource {
+    target = module.secrets.aws_secretsmanager_secret.this["serve"]
+    values = { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:sage/serve-AbCdEf" }
+  }
+
+  override_resource {
+    target = module.secrets.aws_secretsmanager_secret.this["nats-worker"]
+    values = { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:sage/nats-worker-AbCdEf" }
+  }
+
+  override_resource {
+    target = module.secrets.aws_secretsmanager_secret.this["nats-bridge"]
+    values = { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:sage/nats-bridge-AbCdEf" }
+  }
+
+  override_resource {
+    target = module.secrets.aws_secretsmanager_secret.this["nats-intake"]
+    values = { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:sage/nats-intake-AbCdEf" }
+  }
+
+  override_resource {
+    target = module.secrets.aws_secretsmanager_secret.this["nats-gc"]
+    values = { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:sage/nats-gc-AbCdEf" }
+  }
+
+  override_resource {
+    target = module.secrets.aws_secretsmanager_secret.this["nats-eraser"]
+    values = { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:sage/nats-eraser-AbCdEf" }
+  }
+
   module {
     source = "./examples/production"
   }

@@ -7,12 +7,25 @@ locals {
 
   # Credentials that a component has for itself alone.
   secrets = {
+    serve       = "Of sage serve: session_key, which keeps browsers logged in"
     nats-worker = "NATS credentials of the workers"
     nats-bridge = "NATS credentials of the bridges"
     nats-intake = "NATS credentials of the intake"
     nats-gc     = "NATS credentials of sage admin gc"
     nats-eraser = "NATS credentials of sage erase"
   }
+
+  # Who may read which. The intake is sage serve.
+  readers = {
+    worker = ["nats-worker"]
+    bridge = ["nats-bridge"]
+    intake = ["nats-intake", "serve"]
+    gc     = ["nats-gc"]
+    eraser = ["nats-eraser"]
+  }
+
+  # Of the ledger's database; the runbook on installing creates it.
+  database_user = "sage_ledger"
 }
 
 # What customers sent, what was made of it, and who looked.
@@ -101,8 +114,9 @@ module "fleet" {
   account_id         = var.account_id
   storage_policies   = module.storage.policies
   function_alias_arn = module.function.alias_arn
-  secret_arns        = { for name in keys(local.secrets) : trimprefix(name, "nats-") => [module.secrets.arns[name]] }
+  secret_arns        = { for component, names in local.readers : component => [for name in names : module.secrets.arns[name]] }
   secrets_key_arn    = module.operations_key.arn
+  database_user_arns = { intake = ["${module.database.user_arn_prefix}${local.database_user}"] }
   kubernetes         = var.kubernetes
 }
 

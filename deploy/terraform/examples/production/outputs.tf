@@ -33,6 +33,11 @@ output "database" {
   }
 }
 
+output "ledger_url" {
+  description = "`LEDGER_URL` of `sage serve`, where deploy/k8s puts the authorities of RDS. It logs in by IAM: there is no password in it."
+  value       = "postgres://${local.database_user}@${module.database.endpoint}:${module.database.port}/${module.database.name}?auth=iam&sslmode=verify-full&sslrootcert=/etc/sage/rds/ca.pem"
+}
+
 output "network" {
   description = "Where the fleet's nodes or pods belong."
   value = {

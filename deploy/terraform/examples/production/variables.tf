@@ -43,14 +43,14 @@ variable "availability_zones" {
 }
 
 variable "kubernetes" {
-  description = "Cluster of the fleet: the ARN of its OpenID Connect provider, the namespace, and by component the service accounts that take its role."
+  description = "Cluster of the fleet: the ARN of its OpenID Connect provider, the namespace, and by component the service accounts that take its role; deploy/k8s has those of the default."
   type = object({
     oidc_provider_arn = string
     namespace         = optional(string, "sage")
     service_accounts = optional(map(list(string)), {
       worker = ["sage-worker"]
       bridge = ["sage-worker"] # a sidecar
-      intake = ["sage-intake"]
+      intake = ["sage-serve"]
       gc     = ["sage-gc"]
       eraser = ["sage-eraser"]
     })

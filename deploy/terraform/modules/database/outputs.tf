@@ -13,6 +13,11 @@ output "port" {
   value       = aws_rds_cluster.this.port
 }
 
+output "name" {
+  description = "Name of the database."
+  value       = aws_rds_cluster.this.database_name
+}
+
 output "user_arn_prefix" {
   description = "What `rds-db:connect` is granted on, with the name of a database user appended."
   value       = "arn:${data.aws_partition.current.partition}:rds-db:${data.aws_region.current.name}:${var.account_id}:dbuser:${aws_rds_cluster.this.cluster_resource_id}/"

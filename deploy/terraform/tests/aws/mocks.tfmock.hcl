@@ -37,5 +37,7 @@ mock_resource "aws_rds_cluster" {
     arn                 = "arn:aws:rds:eu-central-1:111122223333:cluster:mock"
     master_user_secret  = [{ kms_key_id = "", secret_arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:rds", secret_status = "active" }]
     cluster_resource_id = "cluster-ABC"
+    endpoint            = "sage-ledger.cluster-abc.eu-central-1.rds.amazonaws.com"
+    port                = 5432
   }
 }

@@ -1,10 +1,13 @@
 package console
 
 import (
-	"fmt"
-	"slices"
+	"bytes"
+	"html/template"
 	"strconv"
-	"strings"
+
+	"github.com/go-analyze/charts/chartdraw"
+
+	"github.com/sagefleet/sagefleet/producer/svg"
 )
 
 // meter is a bar that is filled in part. Its sizes are attributes: pages hold no
@@ -40,36 +43,41 @@ func float(n any) float64 {
 	return 0
 }
 
-// spark is a small line chart: the coordinates of its line, and of the area below.
-type spark struct{ Line, Area string }
-
+// Sizes of a chart of lines, in pixels before it fills its box.
 const (
-	sparkWidth  = 120.0
-	sparkHeight = 28.0
+	linesWidth  = 600
+	linesHeight = 120
 )
 
-// newSpark returns the chart of values from 0 up, the newest on the right; fewer
-// than room begin further right.
-func newSpark(values []float64, room int) spark {
-	return sparkTo(values, room, max(1, slices.Max(append([]float64{0}, values...))))
-}
-
-// sparkTo is newSpark with most at its top.
-func sparkTo(values []float64, room int, most float64) spark {
-	if len(values) < 2 {
-		return spark{}
+// drawLines draws values over time from 0 up to most, the newest on the right; fewer than
+// room begin further right. The area below the first line is filled. Nothing comes of
+// fewer than two values.
+func drawLines(label string, room int, most float64, lines ...[]float64) (template.HTML, error) {
+	if len(lines[0]) < 2 {
+		return "", nil
 	}
 	if most <= 0 {
 		most = 1
 	}
-	step := sparkWidth / float64(room-1)
-	first := sparkWidth - step*float64(len(values)-1)
-	points := make([]string, len(values))
-	for i, v := range values {
-		points[i] = fmt.Sprintf("%.1f,%.1f", first+step*float64(i), 1+(sparkHeight-2)*(1-v/most))
+	c := chartdraw.Chart{Width: linesWidth, Height: linesHeight,
+		Background: chartdraw.Style{ClassName: "paper", Padding: chartdraw.Box{Top: 2, IsSet: true}}, Canvas: chartdraw.Style{ClassName: "paper"},
+		XAxis: chartdraw.XAxis{Style: chartdraw.Hidden(), Range: &chartdraw.ContinuousRange{Max: float64(room - 1)}},
+		YAxis: chartdraw.YAxis{Style: chartdraw.Hidden(), Range: &chartdraw.ContinuousRange{Max: most}}, YAxisSecondary: chartdraw.YAxis{Style: chartdraw.Hidden()}}
+	for i, values := range lines {
+		s := chartdraw.ContinuousSeries{YValues: values, Style: chartdraw.Style{ClassName: "line" + strconv.Itoa(i+1), StrokeWidth: 1, StrokeColor: chartdraw.ColorBlue, DotWidth: chartdraw.Disabled}}
+		if i == 0 {
+			s.Style.FillColor = chartdraw.ColorBlue // the page's stylesheet says which
+		}
+		for x := range values {
+			s.XValues = append(s.XValues, float64(room-len(values)+x))
+		}
+		c.Series = append(c.Series, s)
 	}
-	line := strings.Join(points, " ")
-	return spark{line, fmt.Sprintf("%.1f,%g %s %g,%g", first, sparkHeight, line, sparkWidth, sparkHeight)}
+	var drawn bytes.Buffer
+	if err := c.Render(chartdraw.SVG, &drawn); err != nil {
+		return "", err
+	}
+	return svg.Inline(drawn.Bytes(), svg.Frame{Class: "drawn", Label: label, Stretch: true}), nil
 }
 
 // label is a word with a colour that says the same.

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"html/template"
+	"slices"
 	"time"
 
 	"github.com/sagefleet/sagefleet/shared/heartbeat"
@@ -32,9 +34,9 @@ func (l Limit) Taken() float64 { return l.Debt + l.Reserved }
 // fleetView is what the page of the fleet shows.
 type fleetView struct {
 	sample
-	Known           bool // a sample was taken
-	Stale           bool // it is old
-	Waiting, Flight spark
+	Known           bool          // a sample was taken
+	Stale           bool          // it is old
+	Waiting, Flight template.HTML // charts of the last minutes
 	Workers         []memberRow
 	Bridges         []memberRow
 	Budget          *Budget
@@ -73,8 +75,9 @@ func (c *Console) viewFleet(v *visit) (any, error) {
 	f := fleetView{sample: c.watch.now()}
 	f.Known = !f.At.IsZero()
 	f.Stale = f.Known && v.now.Sub(f.At) > 5*watchEvery
-	f.Waiting = newSpark(c.watch.recent(func(s sample) float64 { return float64(s.Backlog.Waiting) }), watchKept)
-	f.Flight = newSpark(c.watch.recent(func(s sample) float64 { return float64(s.Backlog.InFlight) }), watchKept)
+	if err := c.drawMinutes(v, &f); err != nil {
+		return nil, err
+	}
 	for _, m := range c.watch.members() {
 		row := memberRow{Member: m, State: presence(v.words, m)}
 		if !m.Started.IsZero() {
@@ -93,7 +96,10 @@ func (c *Console) viewFleet(v *visit) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		hour := newHour(v.words, buckets)
+		hour, err := newHour(v.words, buckets)
+		if err != nil {
+			return nil, err
+		}
 		f.Hour = &hour
 		if f.Bounded {
 			f.Dead, f.DeadKnown = dead, true
@@ -105,6 +111,23 @@ func (c *Console) viewFleet(v *visit) (any, error) {
 		f.Budget = c.spending.of(v)
 	}
 	return f, nil
+}
+
+// drawMinutes draws what waited and what was in flight in the last minutes.
+func (c *Console) drawMinutes(v *visit, f *fleetView) (err error) {
+	counts := func(title string, of func(sample) float64) (template.HTML, error) {
+		values := c.watch.recent(of)
+		if len(values) == 0 {
+			return "", nil
+		}
+		most := max(1, slices.Max(values))
+		return drawLines(v.words.T("chart.counts", title, int(values[len(values)-1]), int(slices.Max(values))), watchKept, most, values)
+	}
+	if f.Waiting, err = counts(v.words.T("fleet.waiting"), func(s sample) float64 { return float64(s.Backlog.Waiting) }); err != nil {
+		return err
+	}
+	f.Flight, err = counts(v.words.T("fleet.flight"), func(s sample) float64 { return float64(s.Backlog.InFlight) })
+	return err
 }
 
 // presence says what became of a member.

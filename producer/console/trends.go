@@ -2,6 +2,8 @@ package console
 
 import (
 	"context"
+	"errors"
+	"html/template"
 	"slices"
 	"strings"
 	"sync"
@@ -89,17 +91,15 @@ type hourView struct {
 	Known         bool // something was accepted
 	Count         int
 	P50, P99      time.Duration // of the last minute in which something began
-	Wait50        spark
-	Wait99        spark
-	Overflow      float64 // share of what began that a Lambda did
-	OverflowLine  spark
-	Cost          float64 // USD
-	CostLine      spark
-	Slowest, Most string // the tops of the charts
+	Overflow      float64       // share of what began that a Lambda did
+	Cost          float64       // USD
+	Slowest, Most string        // the tops of the charts
+
+	Waits, OverflowLine, CostLine template.HTML
 }
 
-// newHour draws the last hour.
-func newHour(w *words, buckets []ledger.Bucket) hourView {
+// newHour sums up the last hour and draws it.
+func newHour(w *words, buckets []ledger.Bucket) (hourView, error) {
 	h := hourView{}
 	var p50, p99, share, cost []float64
 	began, lambda := 0, 0
@@ -119,12 +119,14 @@ func newHour(w *words, buckets []ledger.Bucket) hourView {
 	}
 	h.Known = h.Count > 0
 	if !h.Known {
-		return h
+		return h, nil
 	}
 	h.Overflow = float64(lambda) / float64(max(1, began))
 	slowest, most := slices.Max(p99), slices.Max(cost)
-	h.Slowest, h.Most = w.took(time.Duration(slowest*float64(time.Second))), w.usd(most)
-	h.Wait50, h.Wait99 = sparkTo(p50, trendParts, slowest), sparkTo(p99, trendParts, slowest)
-	h.OverflowLine, h.CostLine = sparkTo(share, trendParts, 1), sparkTo(cost, trendParts, most)
-	return h
+	h.Slowest, h.Most = w.took(seconds(slowest)), w.usd(most)
+	var errs [3]error
+	h.Waits, errs[0] = drawLines(w.T("chart.waits", w.took(seconds(slices.Max(p50))), h.Slowest), trendParts, slowest, p50, p99)
+	h.OverflowLine, errs[1] = drawLines(w.T("chart.overflow", w.percent(h.Overflow), w.percent(slices.Max(share))), trendParts, 1, share)
+	h.CostLine, errs[2] = drawLines(w.T("chart.cost", w.usd(h.Cost), h.Most), trendParts, most, cost)
+	return h, errors.Join(errs[:]...)
 }

@@ -60,7 +60,10 @@ func TestTheLastHourIsOfTheVisitorsMailboxes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := newHour(known["en"], buckets)
+		h, err := newHour(known["en"], buckets)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if h.Count != tt.count || dead != tt.dead || h.Overflow != tt.overflow || h.Cost != tt.cost {
 			t.Errorf("%s: %d accepted, %d dead, %v by Lambda for %v; want %+v", name, h.Count, dead, h.Overflow, h.Cost, tt)
 		}
@@ -96,7 +99,7 @@ func TestTheLastHourIsSummedUpOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h := newHour(known["en"], later); h.Count != 3 {
-		t.Errorf("%d accepted after ten minutes, want 3", h.Count)
+	if h, err := newHour(known["en"], later); err != nil || h.Count != 3 {
+		t.Errorf("%d accepted after ten minutes, want 3: %v", h.Count, err)
 	}
 }

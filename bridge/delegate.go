@@ -63,9 +63,9 @@ func (b *Bridge) delegated(next execution.Executor, events *event.Publisher) exe
 		o, err := next.Execute(waiting, a)
 		stop()
 		if cause := context.Cause(waiting); err != nil && fault.CodeOf(cause) == CodeOverdue {
-			err = &execution.BusyError{For: time.Second, Local: true, Err: cause}
+			err = execution.Bill(&execution.BusyError{For: time.Second, Local: true, Err: cause}, execution.Billed(err))
 		}
-		busy, isBusy := errors.AsType[*execution.BusyError](err)
+		_, isBusy := errors.AsType[*execution.BusyError](err)
 		b.counts.mu.Lock()
 		switch {
 		case err == nil:
@@ -78,18 +78,22 @@ func (b *Bridge) delegated(next execution.Executor, events *event.Publisher) exe
 		}
 		b.counts.mu.Unlock()
 		if isBusy && ctx.Err() == nil {
-			b.tellReturned(ctx, a, busy, events)
+			b.tellReturned(ctx, a, err, events)
 		}
 		return o, err
 	}
 }
 
-// tellReturned tells that a goes back to the queue, and why. Nothing waits for it.
-func (b *Bridge) tellReturned(ctx context.Context, a execution.Attempt, cause *execution.BusyError, events *event.Publisher) {
-	what := fault.Describe(cause.Err)
+// tellReturned tells that a goes back to the queue, why, and what it cost. Nothing waits
+// for it.
+func (b *Bridge) tellReturned(ctx context.Context, a execution.Attempt, cause error, events *event.Publisher) {
+	what, usage := fault.Describe(cause), execution.Billed(cause)
+	if busy, ok := errors.AsType[*execution.BusyError](cause); ok {
+		what = fault.Describe(busy.Err)
+	}
 	stored := events.Publish(execution.EventReturned, execution.NewEvent(execution.EventReturned, b.host, time.Now(), execution.EventData{
 		Key: a.Request.Key(), State: execution.Accepted, Number: a.Number, Token: a.Token, Executor: execution.OnLambda,
-		Reason: what.Error(), Code: string(what.Code), Why: a.Why, Enqueued: a.Enqueued}))
+		Reason: what.Error(), Code: string(what.Code), Usage: usage, Why: a.Why, Enqueued: a.Enqueued}))
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()

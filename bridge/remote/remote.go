@@ -122,13 +122,11 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (o executio
 		result.AtMost = e.cfg.Cost(machine.Since(began)+closing, e.cfg.MemoryMB)
 	}
 	end(ctx, result)
-	switch {
-	case err == nil:
-		o.Usage = asked.usage
-	case asked.usage != nil:
-		err = &execution.BilledError{Usage: *asked.usage, Err: err}
+	if err != nil {
+		return o, execution.Bill(err, asked.usage)
 	}
-	return o, err
+	o.Usage = asked.usage
+	return o, nil
 }
 
 // follow makes spans of what the run did. Of one that told nothing, as an event, only the

@@ -22,7 +22,9 @@ type Event struct {
 // EventData says what happened.
 type EventData struct {
 	Key
-	State    State    `json:"state"`
+	State State `json:"state"`
+	// Attempt is the run that it is told of. Of one that is delegated the name is known
+	// from its outcome on, since Lambda may run one attempt twice; the token is the same.
 	Attempt  string   `json:"attempt,omitempty"`
 	Number   int      `json:"number,omitempty"`
 	From     int      `json:"from_generation,omitempty"` // the one that was redriven
@@ -31,8 +33,8 @@ type EventData struct {
 	Reason   string   `json:"reason,omitempty"`
 	Code     string   `json:"code,omitempty"`
 	Summary  *Summary `json:"summary,omitempty"`
-	Usage    *Usage   `json:"usage,omitempty"`
-	Why      *Why     `json:"why,omitempty"` // it was started here
+	Usage    *Usage   `json:"usage,omitempty"` // each invocation's is told once
+	Why      *Why     `json:"why,omitempty"`   // it was started here
 	// Asked is told when it begins and when it ends.
 	Asked *Asked `json:"asked,omitempty"`
 	// CachedFrom is the outcome's.
@@ -55,6 +57,10 @@ const (
 	EventRedriven  = "redriven" // told of the generation that it opened
 
 	EventReturned = "returned" // a bridge put it back, to be executed by a worker or later
+
+	// EventSuperseded tells what an attempt cost of which nothing counts, because another's
+	// outcome stands; changes nothing.
+	EventSuperseded = "superseded"
 
 	EventRepaired = "repaired" // the reconciler completed or requeued what a crash left
 	EventStranded = "stranded" // its message is gone, and nobody kept the request

@@ -7,6 +7,7 @@ package execution
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -30,6 +31,9 @@ func (f ExecutorFunc) Execute(ctx context.Context, a Attempt) (Outcome, error) {
 // Attempt is one try at a request.
 type Attempt struct {
 	Request Request
+	// ID is the run's own, under the token; empty where whoever works makes its own, as a
+	// Lambda does, which may run twice for one attempt.
+	ID string
 	// Token is the lock's revision when it was acquired. A later holder has a
 	// larger one. 0 means that no lock is held.
 	Token uint64
@@ -68,6 +72,23 @@ type BilledError struct {
 
 func (e *BilledError) Error() string { return e.Err.Error() }
 func (e *BilledError) Unwrap() error { return e.Err }
+
+// Billed returns what the attempt that failed with err was billed, nil when it wasn't or
+// nobody knows.
+func Billed(err error) *Usage {
+	if billed, ok := errors.AsType[*BilledError](err); ok {
+		return &billed.Usage
+	}
+	return nil
+}
+
+// Bill returns err as that of an attempt that cost u, which may be nil.
+func Bill(err error, u *Usage) error {
+	if u == nil {
+		return err
+	}
+	return &BilledError{Usage: *u, Err: err}
+}
 
 // RetryError says that an attempt failed and was charged, and that another is due.
 type RetryError struct {

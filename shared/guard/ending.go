@@ -60,6 +60,12 @@ func (e *Ending) Settle(ctx context.Context, r state.Record, revision uint64, o 
 func ended(r state.Record, o execution.Outcome) state.Record {
 	r.State, r.RequestDigest, r.Attempt, r.Summary = o.Kind.Terminal(), o.RequestDigest, o.Attempt, o.Summary
 	r.CachedFrom = o.CachedFrom
+	switch {
+	case o.Usage != nil:
+		r.Usage = o.Usage
+	case r.Token != execution.AttemptToken(o.Attempt):
+		r.Usage = nil // another attempt's, which was told with it
+	}
 	r.Token = execution.AttemptToken(o.Attempt)
 	r.Executor, r.Host, r.Started, r.Updated = o.Executor, o.Host, o.Started, time.Now().UTC()
 	if !o.Enqueued.IsZero() {
@@ -68,9 +74,6 @@ func ended(r state.Record, o execution.Outcome) state.Record {
 	r.Code, r.Reason = "", ""
 	if o.Fault != nil {
 		r.Code, r.Reason = string(o.Fault.Code), o.Fault.Error()
-	}
-	if o.Usage != nil {
-		r.Usage = o.Usage
 	}
 	r.Failures = max(r.Failures, o.Number-1)
 	return r

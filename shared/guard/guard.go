@@ -157,6 +157,10 @@ func (g *Guard) attempt(ctx context.Context, a execution.Attempt, lease *lock.Le
 		return g.fail(ctx, a, r, revision, blame(err, cause))
 	}
 	g.pace.took(time.Since(began))
+	if !mine(a, o) {
+		g.superseded(ctx, a, r, o.Usage)
+		o.Usage = nil
+	}
 	g.endedBy(a, o)
 	if err := started(ctx); err != nil {
 		return execution.Outcome{}, busy(err)
@@ -252,6 +256,13 @@ func (g *Guard) begin(ctx context.Context, a *execution.Attempt) (state.Record, 
 	if err := g.elsewhere(ctx, *a, r); err != nil {
 		return r, 0, err
 	}
+	if r.State == execution.RetryWait && a.Deliveries > 1 {
+		// Whoever charged the attempt may have died before it told of it. Told again, it is
+		// recognised.
+		if err := g.tellRetry(ctx, r); err != nil {
+			return r, 0, err
+		}
+	}
 	return g.run(ctx, a, r, revision)
 }
 
@@ -276,8 +287,12 @@ func (g *Guard) run(ctx context.Context, a *execution.Attempt, r state.Record, r
 		r.Enqueued = a.Enqueued
 	}
 	a.Enqueued, a.Number = r.Enqueued, r.Failures+1
+	if !g.who.Delegates {
+		a.ID = execution.NewAttemptID(a.Token)
+	}
 	now := time.Now().UTC()
 	r.State, r.RequestDigest, r.Token, r.Why = execution.Running, digest, a.Token, a.Why
+	r.Attempt, r.Usage = a.ID, nil
 	r.Executor, r.Host, r.Started, r.Updated = g.who.Executor, g.who.Host, now, now
 	revision, err := g.states.Save(ctx, r, revision)
 	if err != nil {

@@ -29,7 +29,7 @@ func (g *Guard) spent(r state.Record) error {
 // redrive is the command that has k carried out again.
 func redrive(k execution.Key) string { return "sage redrive " + k.ID + " --mailbox " + k.Mailbox }
 
-// bury commits DEAD for cause.
+// bury commits DEAD for cause. What the attempt cost stands in r.
 func (g *Guard) bury(ctx context.Context, a execution.Attempt, r state.Record, revision uint64, cause error) (execution.Outcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
@@ -42,8 +42,38 @@ func (g *Guard) bury(ctx context.Context, a execution.Attempt, r state.Record, r
 		g.handBack(ctx, r, revision)
 		return execution.Outcome{}, busy(err)
 	}
+	if mine(a, o) {
+		o.Usage = r.Usage
+	} else {
+		g.superseded(ctx, a, r, r.Usage)
+	}
 	g.endedBy(a, o)
 	return g.settle(ctx, a, r, revision, o)
+}
+
+// mine reports whether o is what a committed.
+func mine(a execution.Attempt, o execution.Outcome) bool {
+	return execution.AttemptToken(o.Attempt) == a.Token
+}
+
+// superseded tells what a cost although another's outcome stands: the event of that end
+// says what the other cost.
+func (g *Guard) superseded(ctx context.Context, a execution.Attempt, r state.Record, usage *execution.Usage) {
+	if usage == nil {
+		return
+	}
+	g.wasted(a, *usage)
+	r.State, r.Code, r.Reason = "", "", "another attempt's outcome stands"
+	g.tellCost(ctx, execution.EventSuperseded, r, a.Number, usage)
+}
+
+// tellCost tells what was paid for and charges no attempt.
+func (g *Guard) tellCost(ctx context.Context, kind string, r state.Record, number int, usage *execution.Usage) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	if err := g.tell(kind, r, number, usage, nil)(ctx); err != nil {
+		zerolog.Ctx(ctx).Warn().Err(err).Float64("usd", usage.CostUSD).Msg("cost of an attempt not told")
+	}
 }
 
 // handBack makes the record say that nobody is at it, so that the next holder
@@ -63,13 +93,20 @@ func (g *Guard) fail(ctx context.Context, a execution.Attempt, r state.Record, r
 	drained := ctx.Err() != nil && fault.CodeOf(context.Cause(ctx)) == fault.Unclassified
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	what := fault.Describe(cause)
+	what, usage := fault.Describe(cause), execution.Billed(cause)
 	r.Code, r.Reason, r.Updated = string(what.Code), what.Error(), time.Now().UTC()
 	switch {
 	case isBusy || drained && !fault.IsPermanent(cause):
 		g.handBack(ctx, r, revision)
+		if usage != nil {
+			g.wasted(a, *usage)
+			r.State = execution.Accepted
+			g.tellCost(ctx, execution.EventReturned, r, a.Number, usage)
+		}
 		return execution.Outcome{}, cause
-	case fault.IsPermanent(cause):
+	}
+	r.Usage = usage
+	if fault.IsPermanent(cause) {
 		return g.bury(ctx, a, r, revision, cause)
 	}
 	r.State, r.Failures = execution.RetryWait, r.Failures+1
@@ -81,16 +118,20 @@ func (g *Guard) fail(ctx context.Context, a execution.Attempt, r state.Record, r
 	if exhausted := g.spent(r); exhausted != nil {
 		return g.bury(ctx, a, r, revision, exhausted)
 	}
-	var usage *execution.Usage
-	if billed, ok := errors.AsType[*execution.BilledError](cause); ok {
-		usage = &billed.Usage
-	}
-	if err := g.tell(execution.EventRetry, r, r.Failures, usage, nil)(ctx); err != nil {
-		return execution.Outcome{}, busy(err)
+	if err := g.tellRetry(ctx, r); err != nil {
+		return execution.Outcome{}, err
 	}
 	failpoint.Hit(failpoint.RetryTold)
 	g.failed(a, cause)
 	return execution.Outcome{}, &execution.RetryError{Number: r.Failures, Err: cause}
+}
+
+// tellRetry tells that the attempt of r, which waits for another, failed.
+func (g *Guard) tellRetry(ctx context.Context, r state.Record) error {
+	if err := g.tell(execution.EventRetry, r, r.Failures, r.Usage, nil)(ctx); err != nil {
+		return busy(err)
+	}
+	return nil
 }
 
 // answer repeats an outcome that stands, repairing what a crash left untold or

@@ -50,12 +50,9 @@ func (c Config) limit(ctx context.Context, r execution.Request) (context.Context
 func blame(err, cause error) error {
 	switch {
 	case errors.Is(cause, lock.ErrLost):
-		return busy(cause) // another holder is at it, or a canceller was
+		return execution.Bill(busy(cause), execution.Billed(err)) // another holder is at it, or a canceller was
 	case fault.CodeOf(cause) != CodeTimeout || fault.IsPermanent(err):
 		return err
 	}
-	if billed, ok := errors.AsType[*execution.BilledError](err); ok {
-		return &execution.BilledError{Usage: billed.Usage, Err: cause}
-	}
-	return cause
+	return execution.Bill(cause, execution.Billed(err))
 }

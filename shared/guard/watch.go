@@ -9,6 +9,9 @@ type Watcher interface {
 	// AttemptFailed is called when another attempt is due.
 	AttemptFailed(executor string, a execution.Attempt, cause error)
 	ExecutionEnded(a execution.Attempt, o execution.Outcome)
+	// AttemptWasted is told what was paid for an attempt that neither failed nor ended
+	// the execution.
+	AttemptWasted(a execution.Attempt, cost execution.Usage)
 }
 
 // Watch has w told. It is called before the first Execute.
@@ -26,9 +29,15 @@ func (g *Guard) failed(a execution.Attempt, cause error) {
 	}
 }
 
+func (g *Guard) wasted(a execution.Attempt, cost execution.Usage) {
+	if g.watcher != nil {
+		g.watcher.AttemptWasted(a, cost)
+	}
+}
+
 // endedBy tells that a ended as o says, unless o is another attempt's.
 func (g *Guard) endedBy(a execution.Attempt, o execution.Outcome) {
-	if g.watcher != nil && execution.AttemptToken(o.Attempt) == a.Token {
+	if g.watcher != nil && mine(a, o) {
 		g.watcher.ExecutionEnded(a, o)
 	}
 }

@@ -27,6 +27,9 @@ func fold(k execution.Key, events []told) (Execution, bool) {
 				e.Erased = t.At
 			}
 			continue
+		case t.Kind == execution.EventSuperseded:
+			e.pay(t.Data.Usage)
+			continue
 		case !stages[t.Kind]:
 			continue
 		}
@@ -79,10 +82,7 @@ func (e *Execution) follow(t told) {
 			e.Began = d.Started
 		}
 	}
-	if d.Usage != nil {
-		e.BilledMillis += d.Usage.BilledMillis
-		e.CostUSD += d.Usage.CostUSD
-	}
+	e.pay(d.Usage)
 	if d.Asked != nil {
 		e.ask(*d.Asked)
 	}
@@ -92,6 +92,13 @@ func (e *Execution) follow(t told) {
 		e.Executor, e.Host = known(d.Executor), t.host()
 	case execution.EventReturned, execution.EventRedriven:
 		e.Executor, e.Host = "", ""
+	}
+}
+
+func (e *Execution) pay(u *execution.Usage) {
+	if u != nil {
+		e.BilledMillis += u.BilledMillis
+		e.CostUSD += u.CostUSD
 	}
 }
 

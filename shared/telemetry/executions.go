@@ -70,10 +70,11 @@ func (m *Monitor) AttemptBegan(executor string, a execution.Attempt) {
 // AttemptFailed counts an attempt after which another is due.
 func (m *Monitor) AttemptFailed(executor string, _ execution.Attempt, cause error) {
 	m.executions.failed.WithLabelValues(executor, m.executions.codes.label(string(fault.CodeOf(cause)))).Inc()
-	if billed, ok := errors.AsType[*execution.BilledError](cause); ok {
-		m.executions.pay(&billed.Usage)
-	}
+	m.executions.pay(execution.Billed(cause))
 }
+
+// AttemptWasted counts what was paid for nothing.
+func (m *Monitor) AttemptWasted(_ execution.Attempt, cost execution.Usage) { m.executions.pay(&cost) }
 
 // ExecutionEnded counts an execution by how it ended.
 func (m *Monitor) ExecutionEnded(_ execution.Attempt, o execution.Outcome) {

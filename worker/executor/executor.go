@@ -6,6 +6,7 @@
 package executor
 
 import (
+	"cmp"
 	"context"
 	"runtime/debug"
 	"sync"
@@ -79,7 +80,7 @@ func New(objects storage.Store, p Processor, name, host string, cfg Config) *Exe
 // no retry can help, DEAD. It returns the outcome that stands.
 func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
 	o := execution.Outcome{
-		Key: a.Request.Key(), Attempt: execution.NewAttemptID(a.Token), Number: a.Number,
+		Key: a.Request.Key(), Attempt: cmp.Or(a.ID, execution.NewAttemptID(a.Token)), Number: a.Number,
 		Executor: e.name, Host: e.host, RequestDigest: a.Request.Digest(),
 		Sender: a.Request.Sender, Method: a.Request.Method, Deadline: a.Request.Deadline, Enqueued: a.Enqueued, Started: time.Now().UTC(),
 	}

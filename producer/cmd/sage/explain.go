@@ -89,9 +89,9 @@ func stepLines(s producer.Step) []string {
 	case execution.EventStarted:
 		return startedLines(s)
 	case execution.EventReturned:
-		return []string{fmt.Sprintf("put back by bridge %s, without charging an attempt", s.Host), "  because " + s.Reason}
+		return []string{fmt.Sprintf("put back by bridge %s, without charging an attempt", s.Host) + billedText(s), "  because " + s.Reason}
 	case execution.EventRetry:
-		return []string{fmt.Sprintf("attempt %d failed, another will follow", s.Number), "  because " + s.Reason}
+		return []string{fmt.Sprintf("attempt %d failed, another will follow", s.Number) + billedText(s), "  because " + s.Reason}
 	}
 	text := strings.ToLower(string(s.State))
 	if s.Kind != text {
@@ -100,14 +100,18 @@ func stepLines(s producer.Step) []string {
 	if !s.Started.IsZero() && !s.Finished.IsZero() && s.Kind != execution.EventRedriven {
 		text += fmt.Sprintf(" after running for %s on %s", durationText(s.Finished.Sub(s.Started)), place(s.Executor))
 	}
-	if s.Usage != nil {
-		text += fmt.Sprintf(", billed %d ms, %s USD", s.Usage.BilledMillis, usdText(s.Usage.CostUSD))
-	}
-	lines := []string{text}
+	lines := []string{text + billedText(s)}
 	if s.Reason != "" {
 		lines = append(lines, "  because "+s.Reason)
 	}
 	return lines
+}
+
+func billedText(s producer.Step) string {
+	if s.Usage == nil {
+		return ""
+	}
+	return fmt.Sprintf(", billed %d ms, %s USD", s.Usage.BilledMillis, usdText(s.Usage.CostUSD))
 }
 
 func place(executor string) string {

@@ -26,6 +26,9 @@ type collector struct {
 	horizon     time.Time // what ended earlier need not have an event or a dead letter
 	eventsSince time.Time
 	refused     int
+	hashed      int64 // bytes of results
+	large       int   // large results among them
+	sized       int   // large results of which only the size was compared
 	read        int
 }
 
@@ -83,13 +86,19 @@ func (c *collector) readOutcomes(ctx context.Context) error {
 	if !since.IsZero() {
 		since = since.Add(-sinceMargin)
 	}
-	for o, err := range c.outcomes.AllSince(ctx, since) {
+	mine := func(k execution.Key) bool { return c.opts.Mailbox == "" || c.opts.Mailbox == k.Mailbox }
+	for o, err := range c.outcomes.Check(ctx, since, func(k execution.Key) bool { return c.opts.Bytes && mine(k) }) {
 		if err != nil {
 			return err
 		}
 		c.count("outcomes")
-		if err := c.add(outcomeFact(o)); err != nil {
+		f := outcomeFact(o.Outcome)
+		f.Damage, f.Gone = o.Damage, o.Gone
+		if err := c.add(f); err != nil {
 			return err
+		}
+		if mine(o.Key) {
+			c.hashed, c.large, c.sized = c.hashed+o.Hashed, c.large+o.Read, c.sized+o.Sized
 		}
 	}
 	return nil

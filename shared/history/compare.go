@@ -2,6 +2,7 @@ package history
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
@@ -9,6 +10,22 @@ import (
 )
 
 const repair = "a bridge's reconciler repairs it; see that one runs"
+
+// compareBytes finds results that were changed or removed.
+func (j *judge) compareBytes(g *generation) {
+	o := g.outcome
+	const restore = "restore it from a backup of the storage"
+	if len(o.Damage) > 0 {
+		j.find(g, Unchanged, nil, restore, "%s", strings.Join(o.Damage, "; "))
+	}
+	switch {
+	case len(o.Gone) == 0:
+	case time.Since(time.Unix(0, o.At)) < j.opts.Kept:
+		j.find(g, Unchanged, nil, restore+"; if RETAIN_ATTEMPTS is less, say so with --kept", "it ended less than %v ago, and of its results %q is gone", j.opts.Kept, o.Gone)
+	default:
+		j.report.Gone += len(o.Gone)
+	}
+}
 
 // compareEvents finds an end that was told otherwise than it is stored, or not at
 // all.

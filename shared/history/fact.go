@@ -35,6 +35,8 @@ type fact struct {
 	Started     int64
 	Enqueued    int64
 	Erased      bool
+	Damage      []string // of an outcome: what isn't as it was committed
+	Gone        []string // of an outcome: large files that aren't there
 }
 
 func (f fact) key() execution.Key {

@@ -60,10 +60,14 @@ type Report struct {
 	Succeeded  int            `json:"succeeded"`
 	Dead       int            `json:"dead"`
 	Cancelled  int            `json:"cancelled"`
-	Open       int            `json:"open"`    // not ended, and they wait or run
-	Lost       int            `json:"lost"`    // accepted, without an outcome, and waiting nowhere
-	Doubled    int            `json:"doubled"` // told of more than one committed result
-	Refused    int            `json:"refused"` // dead letters that name no execution
+	Open       int            `json:"open"`         // not ended, and they wait or run
+	Lost       int            `json:"lost"`         // accepted, without an outcome, and waiting nowhere
+	Doubled    int            `json:"doubled"`      // told of more than one committed result
+	Hashed     int64          `json:"hashed_bytes"` // of results, compared with their SHA-256
+	Large      int            `json:"large_files"`  // large results among them
+	Sized      int            `json:"sized_files"`  // large results of which only the size was compared
+	Gone       int            `json:"files_gone"`   // large results that are not there, and need not be
+	Refused    int            `json:"refused"`      // dead letters that name no execution
 	ByExecutor map[string]int `json:"by_executor"`
 	CostUSD    float64        `json:"lambda_usd"` // of every invocation told of, failed ones included
 
@@ -100,6 +104,11 @@ type Options struct {
 	Accepted iter.Seq[execution.Key] // known to have been accepted, by whoever submitted them
 	Mailbox  string                  // only this one; all when empty
 	Since    time.Time               // only what ended, or was accepted, since then
+	// Bytes says that large results are read, too, to compare their bytes.
+	Bytes bool
+	// Kept is for how long after its end an execution must still have its large results;
+	// 0 says that they may be gone.
+	Kept time.Duration
 	// Ended says that nothing may wait or run any more, and that nothing is so
 	// recent that what belongs to it may be under way.
 	Ended    bool
@@ -109,7 +118,7 @@ type Options struct {
 
 // Check is [Verify] for a fleet where everything accepted should have ended.
 func Check(ctx context.Context, js jetstream.JetStream, outcomes *outcome.Store, accepted []execution.Key) (Report, error) {
-	return Verify(ctx, js, outcomes, Options{Accepted: slices.Values(accepted), Ended: true})
+	return Verify(ctx, js, outcomes, Options{Accepted: slices.Values(accepted), Ended: true, Bytes: true, Kept: time.Hour})
 }
 
 // Verify compares everything that is known of executions. It only reads, and may
@@ -123,6 +132,7 @@ func Verify(ctx context.Context, js jetstream.JetStream, outcomes *outcome.Store
 	}
 	j := newJudge(ctx, js, outcomes, opts, c.horizon)
 	j.report.Refused, j.report.EventsSince = c.refused, c.eventsSince
+	j.report.Hashed, j.report.Large, j.report.Sized = c.hashed, c.large, c.sized
 	for f, err := range facts.sorted() {
 		if err == nil {
 			err = j.hear(f)

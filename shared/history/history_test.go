@@ -26,6 +26,7 @@ import (
 type world struct {
 	t        *testing.T
 	js       jetstream.JetStream
+	dir      string // of the objects
 	objects  storage.Store
 	outcomes *outcome.Store
 	states   *state.Store
@@ -34,7 +35,8 @@ type world struct {
 func newWorld(t *testing.T) world {
 	t.Helper()
 	js := bustest.Start(t)
-	objects, err := storage.Open(t.Context(), "file://"+t.TempDir())
+	dir := t.TempDir()
+	objects, err := storage.Open(t.Context(), "file://"+dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +44,7 @@ func newWorld(t *testing.T) world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return world{t, js, objects, outcome.New(objects), state.New(js, kv, time.Hour)}
+	return world{t, js, dir, objects, outcome.New(objects), state.New(js, kv, time.Hour)}
 }
 
 func (w world) must(err error) {

@@ -90,8 +90,11 @@ func (g *generation) add(f fact, r *Report) {
 		if f.State.Terminal() && f.Kind == execution.Kind(f.State).EventKind() {
 			to = &g.ends
 		}
-		for _, known := range *to { // the server's own deduplication ends after a while
-			if known.Kind == f.Kind && known.Attempt == f.Attempt && known.Token == f.Token {
+		for i := range *to { // the server's own deduplication ends after a while
+			if known := &(*to)[i]; known.Kind == f.Kind && known.Attempt == f.Attempt && known.Token == f.Token {
+				// Not everybody who tells of an end knows what it cost.
+				r.CostUSD += max(f.Cost-known.Cost, 0)
+				known.Cost = max(f.Cost, known.Cost)
 				return
 			}
 		}
@@ -111,12 +114,16 @@ func (j *judge) decide() error {
 			return err
 		}
 	}
-	if g.outcome != nil && time.Unix(0, g.outcome.At).Before(j.opts.Since) {
+	if g.outcome != nil && g.outcome.State != "" && time.Unix(0, g.outcome.At).Before(j.opts.Since) {
 		return nil
 	}
 	j.report.Accepted++
 	if g.outcome == nil {
 		j.unfinished(g)
+		return nil
+	}
+	j.compareBytes(g)
+	if g.outcome.State == "" { // it can't be read
 		return nil
 	}
 	j.count(*g.outcome)

@@ -21,9 +21,14 @@ const readAhead = 16
 
 // AllSince is [Store.All] without those that were stored before since.
 func (s *Store) AllSince(ctx context.Context, since time.Time) iter.Seq2[execution.Outcome, error] {
-	return func(yield func(execution.Outcome, error) bool) {
+	return ahead(ctx, s, since, s.read)
+}
+
+// ahead yields what read makes of each outcome, some ahead of who takes the results.
+func ahead[T any](ctx context.Context, s *Store, since time.Time, read func(context.Context, execution.Key) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
 		ctx, stop := context.WithCancel(ctx)
-		started := s.readAll(ctx, since)
+		started := readAll(ctx, s, since, read)
 		defer func() {
 			stop()
 			for reading := range started {
@@ -32,31 +37,31 @@ func (s *Store) AllSince(ctx context.Context, since time.Time) iter.Seq2[executi
 		}()
 		for reading := range started {
 			read := <-reading
-			if !yield(read.outcome, read.err) {
+			if !yield(read.value, read.err) {
 				return
 			}
 		}
 	}
 }
 
-type result struct {
-	outcome execution.Outcome
-	err     error
+type result[T any] struct {
+	value T
+	err   error
 }
 
-// readAll starts reading each outcome, some ahead of who takes the results.
-func (s *Store) readAll(ctx context.Context, since time.Time) <-chan chan result {
-	started := make(chan chan result, readAhead)
-	start := func(read func() (execution.Outcome, error)) bool {
-		done := make(chan result, 1)
+// readAll starts reading each outcome.
+func readAll[T any](ctx context.Context, s *Store, since time.Time, read func(context.Context, execution.Key) (T, error)) <-chan chan result[T] {
+	started := make(chan chan result[T], readAhead)
+	start := func(read func() (T, error)) bool {
+		done := make(chan result[T], 1)
 		select {
 		case started <- done:
 		case <-ctx.Done():
 			return false
 		}
 		go func() {
-			o, err := read()
-			done <- result{o, err}
+			v, err := read()
+			done <- result[T]{v, err}
 		}()
 		return true
 	}
@@ -66,15 +71,15 @@ func (s *Store) readAll(ctx context.Context, since time.Time) <-chan chan result
 			if err == nil && info.Modified.Before(since) {
 				continue
 			}
-			ok := start(func() (execution.Outcome, error) {
+			ok := start(func() (none T, _ error) {
 				if err != nil {
-					return execution.Outcome{}, err
+					return none, err
 				}
 				k, err := execution.ParsePath(path.Base(info.Key))
 				if err != nil {
-					return execution.Outcome{}, fmt.Errorf("%s: %w", info.Key, err)
+					return none, fmt.Errorf("%s: %w", info.Key, err)
 				}
-				return s.read(ctx, k)
+				return read(ctx, k)
 			})
 			if !ok {
 				return

@@ -127,6 +127,12 @@ func decode(r *bufio.Reader) (execution.Outcome, error) {
 	return o, nil
 }
 
+// What can't be a manifest, whatever reads it.
+var (
+	errCut  = fmt.Errorf("manifest: %w", io.ErrUnexpectedEOF)
+	errLong = fmt.Errorf("manifest: longer than %d bytes", maxManifest)
+)
+
 func readLine(r *bufio.Reader) ([]byte, error) {
 	var line []byte
 	for {
@@ -136,11 +142,11 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 		case err == nil:
 			return line, nil
 		case errors.Is(err, io.EOF):
-			return nil, fmt.Errorf("manifest: %w", io.ErrUnexpectedEOF)
+			return nil, errCut
 		case !errors.Is(err, bufio.ErrBufferFull):
 			return nil, fmt.Errorf("manifest: %w", err)
 		case len(line) > maxManifest:
-			return nil, fmt.Errorf("manifest: longer than %d bytes", maxManifest)
+			return nil, errLong
 		}
 	}
 }

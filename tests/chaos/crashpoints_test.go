@@ -119,6 +119,10 @@ func crashAll(t *testing.T, kind, store string, queue <-chan run, results *table
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Logf("%d executions, %d bytes of results compared, %d large ones among them", report.Accepted, report.Hashed, report.Large)
+	if report.Hashed == 0 && report.Succeeded > 0 {
+		t.Error("no result was read")
+	}
 	if !report.Clean() {
 		t.Errorf("%d lost, %d doubled\n%s", report.Lost, report.Doubled, report.Explain())
 	}
@@ -132,6 +136,9 @@ func (r *run) crash(t *testing.T) (keys []execution.Key, took time.Duration, ok 
 	_, _ = hash.Write([]byte(r.point))
 	random := rand.New(rand.NewPCG(uint64(r.seed), hash.Sum64()))
 	r.rows = 1 + random.IntN(200)
+	if r.config == nil && random.IntN(3) == 0 {
+		r.config = large.config
+	}
 	f := r.fleet
 	services := len(f.services)
 	f.revive(t)

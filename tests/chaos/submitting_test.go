@@ -53,6 +53,7 @@ const (
 	mailboxes  = 5
 	everyDead  = 20  // has a configuration that can't be read
 	everyGone  = 101 // asks for a file that isn't there
+	everyLarge = 53  // has a result that doesn't fit into OUTCOME
 	everyBroke = 211 // goes with a message that is no request
 	submitters = 16
 	most       = 500 // are open at once: a fleet with a backlog of minutes would show nothing new
@@ -141,8 +142,11 @@ func (l *load) submit(n int) {
 		act = func(ctx context.Context) error { return queue.Publish(ctx, l.js, r) }
 	} else {
 		s := ordinary
-		if n%everyDead == 0 {
+		switch {
+		case n%everyDead == 0:
 			s, want = dead, execution.Dead
+		case n%everyLarge == 1:
+			s = large
 		}
 		what := s.submission(k, 10)
 		act = func(ctx context.Context) error { _, err := l.producer.Submit(ctx, what); return err }

@@ -58,6 +58,9 @@ func (c *campaign) judge(quiet bool) {
 	if code != 0 || violations > 0 {
 		c.t.Errorf("sage verify ends with %d\n%s", code, report.Explain())
 	}
+	if report.Large == 0 || report.Gone > 0 {
+		c.t.Errorf("%d large results were read, %d are gone", report.Large, report.Gone)
+	}
 	if len(l.strange) > 0 {
 		c.t.Errorf("%d ended as they shouldn't:\n%s", len(l.strange), strings.Join(l.strange[:min(len(l.strange), 50)], "\n"))
 	}
@@ -81,7 +84,7 @@ func (c *campaign) verify() (report history.Report, code int) {
 	}
 	vars := maps.Clone(c.vars)
 	vars["NATS_URL"], vars["STORAGE_URL"] = c.cluster.urls(), c.direct
-	p := process.Start(c.t, program("sage"), vars, "verify", "--ended", "--accepted", file, "--json")
+	p := process.Start(c.t, program("sage"), vars, "verify", "--ended", "--bytes", "--accepted", file, "--json")
 	code = p.Exit(c.t, 2*time.Minute)
 	for line := range strings.Lines(p.Tail(64 << 20)) {
 		if strings.HasPrefix(line, `{"accepted"`) {
@@ -113,6 +116,7 @@ func (tl *toll) table(c *campaign, r history.Report, faults, violations int) str
 	line("lost", r.Lost)
 	line("doubled", r.Doubled)
 	line("violations", violations)
+	line("results compared", fmt.Sprintf("%d bytes, %d large ones", r.Hashed, r.Large))
 	line("operations checked", c.load.journal.size())
 	line("time to quiet", tl.quiet.Round(100*time.Millisecond))
 	_ = w.Flush()

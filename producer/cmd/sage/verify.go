@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/history"
@@ -17,22 +18,25 @@ import (
 )
 
 type verifyCommand struct {
-	Mailbox  string `placeholder:"NAME" help:"Only this mailbox."`
-	Since    since  `placeholder:"WHEN" help:"Only what ended or was accepted since 24h ago, or since 2030-01-31T18:00:00Z."`
-	Accepted string `type:"existingfile" placeholder:"FILE" help:"Executions that are known to be accepted, mailbox:id or mailbox:id:generation, one a line: each must have ended or wait."`
-	Ended    bool   `help:"Everything must have ended: what waits or runs is a violation too."`
-	JSON     bool   `name:"json" help:"Print one line of JSON."`
+	Mailbox  string        `placeholder:"NAME" help:"Only this mailbox."`
+	Since    since         `placeholder:"WHEN" help:"Only what ended or was accepted since 24h ago, or since 2030-01-31T18:00:00Z."`
+	Accepted string        `type:"existingfile" placeholder:"FILE" help:"Executions that are known to be accepted, mailbox:id or mailbox:id:generation, one a line: each must have ended or wait."`
+	Ended    bool          `help:"Everything must have ended: what waits or runs is a violation too."`
+	Bytes    bool          `help:"Read large results, too, to compare their bytes; else only their size is."`
+	Kept     time.Duration `placeholder:"DURATION" env:"RETAIN_ATTEMPTS" default:"720h" help:"A large result that is gone sooner after its end is a violation; 0 is never."`
+	JSON     bool          `name:"json" help:"Print one line of JSON."`
 }
 
 // Help documents what is compared and the exit codes.
 func (verifyCommand) Help() string {
 	return `Compares the outcomes in storage with the accepted requests, the records, the events, the dead
-letters, and what still waits. It only reads, takes little memory however much there is, and may be
+letters, and what still waits, and the results with their SHA-256: those inside the outcomes always,
+large ones with --bytes, which reads them all. It only reads, takes little memory however much there is, and may be
 run while the fleet works: what may be under way is no violation. Events that retention has removed
 are not missed.
 
 	sage verify --mailbox ventas --since 24h
-	sage verify --accepted accepted.txt --ended
+	sage verify --accepted accepted.txt --ended --bytes
 
 Exit codes:
 
@@ -70,7 +74,7 @@ func (c verifyCommand) Run(ctx context.Context, a *app) error {
 	defer nc.Close()
 	p := a.newProgress()
 	defer p.end()
-	opts := history.Options{Objects: objects, Mailbox: c.Mailbox, Since: c.Since.Time, Ended: c.Ended,
+	opts := history.Options{Objects: objects, Mailbox: c.Mailbox, Since: c.Since.Time, Ended: c.Ended, Bytes: c.Bytes, Kept: c.Kept,
 		Progress: func(what string, n int) { p.phase(fmt.Sprintf("read %d %s", n, what)) }}
 	var problem error
 	if c.Accepted != "" {
@@ -139,6 +143,18 @@ func parseKey(text string) (execution.Key, error) {
 	return k, k.Validate()
 }
 
+// resultsText says how the results were compared.
+func resultsText(r history.Report) string {
+	text := bytesText(r.Hashed) + " compared with their SHA-256"
+	if r.Sized > 0 {
+		text += fmt.Sprintf("; of %s only the size: --bytes reads them", count(r.Sized, "large file"))
+	}
+	if r.Gone > 0 {
+		text += fmt.Sprintf("; %s deleted since, as retention does", count(r.Gone, "large file"))
+	}
+	return text
+}
+
 func printVerified(w io.Writer, r history.Report) error {
 	table := [][2]string{{"executions", fmt.Sprintf("%d: %d succeeded, %d dead, %d cancelled, %d waiting or running, %d lost",
 		r.Accepted, r.Succeeded, r.Dead, r.Cancelled, r.Open, r.Lost)}}
@@ -147,6 +163,9 @@ func printVerified(w io.Writer, r history.Report) error {
 	}
 	if !r.EventsSince.IsZero() {
 		table = append(table, [2]string{"events", "kept since " + r.EventsSince.UTC().Format("2006-01-02 15:04:05 MST") + "; what ended before can't be compared with them"})
+	}
+	if r.Large+r.Sized+r.Gone > 0 {
+		table = append(table, [2]string{"results", resultsText(r)})
 	}
 	for _, g := range guarantees {
 		verdict := tint(w, green, "ok")

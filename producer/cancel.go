@@ -95,6 +95,9 @@ func (p *Operator) digest(ctx context.Context, k execution.Key) (string, error) 
 	if !found {
 		return "", p.tracker.unknown(ctx, k.Mailbox, k.ID)
 	}
+	if err := execution.CheckVersion("the waiting request", waiting.Request.Version, execution.RequestVersion); err != nil {
+		return "", err
+	}
 	return waiting.Request.Digest(), nil
 }
 

@@ -51,7 +51,7 @@ func (r *Reconciler) closeDelegation(ctx context.Context, k execution.Key, done 
 		return false, err
 	}
 	now := time.Now()
-	if e.State == "" || e.State.Over() {
+	if e.Newer() || e.State == "" || e.State.Over() {
 		return true, nil
 	}
 	if now.Sub(e.Updated) < r.cfg.Grace {
@@ -61,6 +61,8 @@ func (r *Reconciler) closeDelegation(ctx context.Context, k execution.Key, done 
 	switch {
 	case err == nil:
 		e.State = delegation.Ended
+	case errors.Is(err, execution.ErrNewer):
+		return true, nil // a newer reconciler closes it
 	case !errors.Is(err, outcome.ErrNone):
 		return false, err
 	case now.Before(e.Expiry.Add(r.cfg.Grace)):

@@ -71,6 +71,9 @@ func (r *Reconciler) help(ctx context.Context, done *Summary) error {
 		s := r.suspects[k]
 		s.looked = began
 		over, err := r.examine(ctx, k, s, done)
+		if errors.Is(err, execution.ErrNewer) {
+			over, err = true, nil // a newer reconciler helps it
+		}
 		if err != nil {
 			errs = append(errs, err)
 			const enough = 10 // the store or the server is away
@@ -158,6 +161,9 @@ func (r *Reconciler) strand(ctx context.Context, k execution.Key, s *suspect, do
 	}
 	if waits, err := queue.Unnamed(ctx, r.js, k.Mailbox); err != nil || waits {
 		return err // its message may be one of those
+	}
+	if waits, err := queue.Left(ctx, r.js, k); err != nil || waits {
+		return err // it waits for a newer worker
 	}
 	s.told = true
 	done.Stranded++

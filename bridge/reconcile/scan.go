@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"path"
 	"time"
@@ -127,6 +128,9 @@ func (r *Reconciler) listOutcomes(ctx context.Context, done *Summary) error {
 		}
 		looked++
 		rec, _, err := r.states.Load(ctx, k)
+		if errors.Is(err, execution.ErrNewer) {
+			continue
+		}
 		if err != nil {
 			r.ends.again(info)
 			return err

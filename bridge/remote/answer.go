@@ -25,7 +25,7 @@ const (
 	CodePayload     fault.Code = "REMOTE_PAYLOAD"         // Lambda does not take such a request
 	CodeFunction    fault.Code = "REMOTE_FUNCTION_ERROR"  // the function crashed or timed out
 	CodeFailed      fault.Code = "REMOTE_FAILED"          // the attempt failed; another may succeed
-	CodeRefused     fault.Code = "REMOTE_REFUSED"         // no attempt can succeed
+	CodeRefused     fault.Code = "REMOTE_REFUSED"         // the function is of another version; a worker executes it
 	CodeNoOutcome   fault.Code = "REMOTE_NO_OUTCOME"      // it claims an outcome that isn't there
 	CodeUnknown     fault.Code = "REMOTE_UNKNOWN_OUTCOME" // no answer, and no outcome in time
 )
@@ -158,11 +158,11 @@ func (e *Executor) meaning(reply execution.Reply) error {
 			Expecting("an outcome").Advise("check that the function and the bridge use the same store")
 	case http.StatusConflict, http.StatusServiceUnavailable:
 		return e.busy(fault.New(CodeFailed, "%s", reply.Body))
-	case http.StatusBadRequest:
-		// Not permanent: a function older than this bridge refuses what a worker
-		// would execute. What the work itself refuses arrives as an outcome.
-		return fault.New(CodeRefused, "the function refused: %s", reply.Body).
-			Advise("deploy the same version of the function and the fleet")
+	case http.StatusBadRequest, http.StatusNotImplemented:
+		// Not the request's fault, which was read here before: the function is of another
+		// version. What the work itself refuses arrives as an outcome.
+		return &execution.BusyError{For: e.cfg.Busy, Local: true, Err: fault.New(CodeRefused, "the function refused: %s", reply.Body).
+			Advise("deploy the same version of the function and the fleet")}
 	default:
 		return fault.New(CodeFailed, "the function answered %d: %s", reply.StatusCode, reply.Body)
 	}

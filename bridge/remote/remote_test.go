@@ -65,6 +65,8 @@ func obey(_ context.Context, inv execution.Invocation) (execution.Reply, error) 
 		return execution.Reply{StatusCode: 409, Body: "Execution already in progress"}, nil
 	case "refuse":
 		return execution.Reply{StatusCode: 400, Body: "another content [CONFLICT]"}, nil
+	case "unknown version":
+		return execution.Reply{StatusCode: 501, Body: "a request of version 2 [FORMAT_VERSION]"}, nil
 	case "fail":
 		return execution.Reply{StatusCode: 500, Body: "out of time [LAMBDA_OUT_OF_TIME]"}, nil
 	}
@@ -164,19 +166,21 @@ func TestExecute(t *testing.T) {
 		committed bool
 		code      fault.Code
 		busy      bool
+		local     bool
 		permanent bool
 	}{
-		"success":                {do: "commit", committed: true},
-		"crash after the commit": {do: "commit, then crash", committed: true},
-		"crash":                  {do: "crash", code: remote.CodeFunction},
-		"panic":                  {do: "panic", code: remote.CodeFunction},
-		"handler error":          {do: "error", code: remote.CodeFunction},
-		"timeout":                {do: "sleep", code: remote.CodeFunction},
-		"attempt failed":         {do: "fail", code: remote.CodeFailed},
-		"refused":                {do: "refuse", code: remote.CodeRefused},
-		"busy":                   {do: "busy", code: remote.CodeFailed, busy: true},
-		"success without proof":  {do: "claim", code: remote.CodeNoOutcome},
-		"another function":       {do: "what?", code: remote.CodeFailed},
+		"success":                 {do: "commit", committed: true},
+		"crash after the commit":  {do: "commit, then crash", committed: true},
+		"crash":                   {do: "crash", code: remote.CodeFunction},
+		"panic":                   {do: "panic", code: remote.CodeFunction},
+		"handler error":           {do: "error", code: remote.CodeFunction},
+		"timeout":                 {do: "sleep", code: remote.CodeFunction},
+		"attempt failed":          {do: "fail", code: remote.CodeFailed},
+		"refused":                 {do: "refuse", code: remote.CodeRefused, busy: true, local: true},
+		"newer than the function": {do: "unknown version", code: remote.CodeRefused, busy: true, local: true},
+		"busy":                    {do: "busy", code: remote.CodeFailed, busy: true},
+		"success without proof":   {do: "claim", code: remote.CodeNoOutcome},
+		"another function":        {do: "what?", code: remote.CodeFailed},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -193,7 +197,7 @@ func TestExecute(t *testing.T) {
 			if fault.CodeOf(err) != tt.code || fault.IsPermanent(err) != tt.permanent {
 				t.Errorf("got %v, want %s", err, tt.code)
 			}
-			if busy, ok := errors.AsType[*execution.BusyError](err); ok != tt.busy || ok && busy.For != 3*time.Second {
+			if busy, ok := errors.AsType[*execution.BusyError](err); ok != tt.busy || ok && (busy.For != 3*time.Second || busy.Local != tt.local) {
 				t.Errorf("busy %+v, want %v", busy, tt.busy)
 			}
 			billed, ok := errors.AsType[*execution.BilledError](err)

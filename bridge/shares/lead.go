@@ -38,7 +38,8 @@ func NewLead(store Store, ledger Ledger, limits budget.Config, host string, cfg 
 // together.
 const breath = 5 * time.Millisecond
 
-// Run issues, settles and closes until ctx ends.
+// Run issues, settles and closes until ctx ends, or it can't read what a newer bridge has
+// written: then that one should lead.
 func (l *Lead) Run(ctx context.Context) error {
 	changed, err := l.store.Watch(ctx, sharePrefix+">")
 	if err != nil {
@@ -47,7 +48,11 @@ func (l *Lead) Run(ctx context.Context) error {
 	ticker := time.NewTicker(l.cfg.Lease / 3)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
-		if err := l.Tend(ctx); err != nil && !errors.Is(err, ErrStale) && ctx.Err() == nil {
+		err := l.Tend(ctx)
+		if errors.Is(err, execution.ErrNewer) {
+			return err
+		}
+		if err != nil && !errors.Is(err, ErrStale) && ctx.Err() == nil {
 			zerolog.Ctx(ctx).Warn().Err(err).Msg("shares of the budget not tended")
 		}
 		select {

@@ -33,22 +33,27 @@ import (
 	"github.com/sagefleet/sagefleet/shared/settings"
 )
 
+// Version is the highest version of the formats of account and share that this code knows.
+const Version = 1
+
 // Account is what the lead keeps for all bridges.
 type Account struct {
-	Budget budget.State      `json:"budget"`
-	Issued map[string]uint64 `json:"issued,omitempty"` // tickets ever, by share
-	Lead   string            `json:"lead"`             // host of who wrote it last
-	Led    time.Time         `json:"led"`              // when
-	Live   int               `json:"live"`             // bridges that share
-	Short  string            `json:"short,omitempty"`  // why a ticket that is wanted was not issued
+	Version int               `json:"version,omitempty"` // of this format; 0 means 1
+	Budget  budget.State      `json:"budget"`
+	Issued  map[string]uint64 `json:"issued,omitempty"` // tickets ever, by share
+	Lead    string            `json:"lead"`             // host of who wrote it last
+	Led     time.Time         `json:"led"`              // when
+	Live    int               `json:"live"`             // bridges that share
+	Short   string            `json:"short,omitempty"`  // why a ticket that is wanted was not issued
 	// Starved says that one of those who lack tickets has work for them now.
 	Starved bool `json:"starved,omitempty"`
 }
 
 // Share is what one bridge keeps.
 type Share struct {
-	Bridge string    `json:"bridge"`
-	Seen   time.Time `json:"seen"` // when the bridge wrote it last
+	Version int       `json:"version,omitempty"` // of this format; 0 means 1
+	Bridge  string    `json:"bridge"`
+	Seen    time.Time `json:"seen"` // when the bridge wrote it last
 	// Closed says that its bridge has ended or was taken for dead: nothing is issued to
 	// it and none of its tickets is used any more.
 	Closed bool `json:"closed,omitempty"`

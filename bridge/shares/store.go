@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sagefleet/sagefleet/shared/conflict"
+	"github.com/sagefleet/sagefleet/shared/execution"
 )
 
 // ErrStale says that a value was changed by somebody else meanwhile.
@@ -58,6 +59,9 @@ func load[T any](ctx context.Context, store Store, key string) (s stored[T], err
 		return s, err
 	}
 	s.revision, s.written = found.Revision, found.Written
+	if err := execution.CheckFormat("what is kept of the budget", found.Data, Version); err != nil {
+		return s, fmt.Errorf("read %s: %w", key, err)
+	}
 	if err := json.Unmarshal(found.Data, &s.value); err != nil {
 		return s, fmt.Errorf("read %s: %w", key, err)
 	}

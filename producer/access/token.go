@@ -85,8 +85,12 @@ func (g Grant) Validate() error {
 	return nil
 }
 
+// version is the highest version of the record's format that this code knows.
+const version = 1
+
 // Record is what is kept of a token: everything but its secret.
 type Record struct {
+	Version int `json:"version,omitempty"` // of this format; 0 means 1
 	Identity
 	Hash    []byte    `json:"hash"` // SHA-256 of the secret's text
 	Created time.Time `json:"created"`

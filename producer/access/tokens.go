@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
@@ -58,7 +59,12 @@ func (t *Tokens) load(ctx context.Context, id string) (r Record, revision uint64
 	if err != nil {
 		return r, 0, fmt.Errorf("token %s: %w", id, err)
 	}
-	if err := json.Unmarshal(entry.Value(), &r); err != nil || r.ID != id {
+	err = json.Unmarshal(entry.Value(), &r)
+	if newer := execution.CheckFormat("its record", entry.Value(), version); newer != nil {
+		// It may be good for less than what can be read of it says.
+		return Record{}, 0, fault.New(CodeInvalid, "token %s: %w", id, newer).Permanent()
+	}
+	if err != nil || r.ID != id {
 		return r, 0, fault.New(CodeInvalid, "what is kept of token %s is no token's record", id).Advise("revoke it and make another")
 	}
 	return r, entry.Revision(), nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/conflict"
+	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 )
 
@@ -22,8 +23,12 @@ const (
 	GivenUp = "given up"
 )
 
+// Version is the highest version of the record's format that this code knows.
+const Version = 1
+
 // Record is what is known of one notice to one recipient.
 type Record struct {
+	Version  int          `json:"version,omitempty"` // of this format; 0 means 1
 	Standing string       `json:"standing"`
 	Kind     string       `json:"kind"`
 	About    string       `json:"about"`
@@ -61,10 +66,26 @@ func (b *Book) load(ctx context.Context, key string) (*claim, error) {
 		return nil, fmt.Errorf("record of %s: %w", key, err)
 	}
 	c.revision = entry.Revision()
-	if err := json.Unmarshal(entry.Value(), &c.record); err != nil {
+	if c.record, err = readRecord(entry.Value()); err != nil {
 		return nil, fmt.Errorf("record of %s: %w", key, err)
 	}
 	return c, nil
+}
+
+// readRecord reads a record. One that a newer program wrote is an error: who can't say
+// whether a notice was sent must not send it.
+func readRecord(data []byte) (r Record, err error) {
+	if err := execution.CheckFormat("a notice's record", data, Version); err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal(data, &r); err != nil {
+		return r, err
+	}
+	switch r.Standing {
+	case Sending, Waiting, Sent, GivenUp:
+		return r, nil
+	}
+	return r, fault.New(execution.CodeVersion, "a notice that is %.40q: %w", r.Standing, execution.ErrNewer).Advise("upgrade this program")
 }
 
 // put changes the record, unless somebody else did.

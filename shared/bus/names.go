@@ -82,6 +82,18 @@ func IsLocal(subject string) bool { return strings.HasPrefix(subject, prefixLoca
 // last one that wakes up late would take the retry of the next away.
 func SubjectLater(k execution.Key) string { return prefixLater + k.Path() }
 
+// SubjectLeft holds the schedule of a message that was left to newer programs. It names the
+// message by its place in the queue too: another of the same execution must not replace it.
+func SubjectLeft(mailbox, id string, sequence uint64) string {
+	return fmt.Sprintf("%s%s.%s.%s%d", prefixLater, mailbox, id, leftMark, sequence)
+}
+
+// SubjectsLeft matches whatever is scheduled of an execution.
+func SubjectsLeft(mailbox, id string) string { return prefixLater + mailbox + "." + id + ".*" }
+
+// leftMark begins no generation.
+const leftMark = "newer-"
+
 // IsLater reports whether subject holds schedules.
 func IsLater(subject string) bool { return strings.HasPrefix(subject, prefixLater) }
 
@@ -121,6 +133,9 @@ func SubjectRefused(mailbox, stream string, sequence uint64) string {
 // subject of accepted work.
 func ParseWork(subject string) (mailbox, id string, err error) {
 	if rest, ok := strings.CutPrefix(subject, prefixLater); ok {
+		if named, _, left := strings.Cut(rest, "."+leftMark); left {
+			rest = named + ".1"
+		}
 		k, err := execution.ParsePath(rest)
 		return k.Mailbox, k.ID, err
 	}

@@ -48,11 +48,16 @@ const (
 	ModeEvent = "event" // Lambda takes a note, and the OUTCOME is awaited
 )
 
-// Entry is one generation's last delegation.
+// Version is the highest version of the entry's format that this code knows.
+const Version = 1
+
+// Entry is one generation's last delegation. Every version of its format has the key, the
+// version and the expiry; of one that isn't known, an Entry has nothing else.
 type Entry struct {
 	execution.Key
-	Token    uint64 `json:"token"`  // of the lock under which the attempt was made
-	Number   int    `json:"number"` // of the attempt
+	Version  int    `json:"version,omitempty"` // of this format; 0 means 1
+	Token    uint64 `json:"token"`             // of the lock under which the attempt was made
+	Number   int    `json:"number"`            // of the attempt
 	State    State  `json:"state"`
 	Function string `json:"function"` // name or ARN
 	Bridge   string `json:"bridge"`   // host
@@ -75,20 +80,29 @@ type Entry struct {
 	Updated time.Time `json:"updated"`
 }
 
-// Live reports whether the work may be going on at now.
+// Newer reports whether a newer program wrote e, or will have to read it.
+func (e Entry) Newer() bool { return e.Version > Version }
+
+// Live reports whether the work may be going on at now. Of a newer entry nobody here can
+// say that it is over before its expiry.
 func (e Entry) Live(now time.Time) bool {
-	return e.State != "" && !e.State.Over() && now.Before(e.Expiry)
+	return (e.Newer() || e.State != "" && !e.State.Over()) && now.Before(e.Expiry)
 }
+
+func (e Entry) modeKnown() bool { return e.Mode == ModeSync || e.Mode == ModeEvent }
 
 // validate refuses what no bridge writes.
 func (e Entry) validate() error {
 	if err := e.Key.Validate(); err != nil {
 		return err
 	}
+	if err := execution.CheckVersion("a delegation's entry", e.Version, Version); err != nil {
+		return err // what it was read without would be lost
+	}
 	switch {
 	case !e.State.known():
 		return fmt.Errorf("state %q", e.State)
-	case e.Mode != ModeSync && e.Mode != ModeEvent:
+	case !e.modeKnown():
 		return fmt.Errorf("mode %q", e.Mode)
 	case !(e.ReservedUSD >= 0): // NaN too
 		return fmt.Errorf("reserved_usd %v", e.ReservedUSD)

@@ -1,9 +1,11 @@
 package delegation_test
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,9 +106,9 @@ func TestWhatIsNoEntryIsAsGoodAsNone(t *testing.T) {
 		t.Fatalf("the good one is read as %+v, %v", e, err)
 	}
 	for name, text := range map[string]string{
-		"no JSON": "x", "an unknown name": good + `,"more":1}`, "more after it": good + "}{}", "no end": good,
+		"no JSON": "x", "more after it": good + "}{}", "no end": good, "a number of words": good + `,"number":"one"}`,
 		"another's": `{"mailbox":"ventas","execution_id":"e2"` + good[len(`{"mailbox":"ventas","execution_id":"e1"`):] + "}",
-		"no state":  good[:len(good)-1] + `","state":"asleep"}`,
+		"no state":  strings.Replace(good, `"state":"invoked",`, "", 1) + "}",
 	} {
 		if _, err := kv.Put(t.Context(), k.Path(), []byte(text)); err != nil {
 			t.Fatal(err)
@@ -118,6 +120,47 @@ func TestWhatIsNoEntryIsAsGoodAsNone(t *testing.T) {
 		}
 		if _, err := ledger.Save(t.Context(), entry("e1"), revision); err != nil {
 			t.Errorf("%s can't be overwritten: %v", name, err)
+		}
+	}
+}
+
+// What a newer bridge has written may be under way, whatever else it says.
+func TestANewerEntryIsLiveUntilItsExpiry(t *testing.T) {
+	t.Parallel()
+	ledger, kv := open(t, time.Hour)
+	good := entry("e1")
+	text, err := json.Marshal(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := func(name, value string) string {
+		return strings.TrimSuffix(string(text), "}") + `,"` + name + `":` + value + "}"
+	}
+	for name, tt := range map[string]struct {
+		text  string
+		newer bool
+	}{
+		"a field more":    {change("region", `{"name":"eu-west-1"}`), false},
+		"another version": {change("version", "2"), true},
+		"another form":    {`{"version":2,"mailbox":"ventas","execution_id":"e1","generation":1,"state":{"of":[1]},"expiry":"2026-11-23T12:15:00Z"}`, true},
+		"another state":   {change("state", `"paused"`), true},
+		"another mode":    {change("mode", `"stream"`), true},
+	} {
+		if _, err := kv.Put(t.Context(), good.Path(), []byte(tt.text)); err != nil {
+			t.Fatal(err)
+		}
+		e, revision, err := ledger.Load(t.Context(), good.Key)
+		if err != nil || revision == 0 {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if !tt.newer && !cmp.Equal(e, good) {
+			t.Errorf("%s:\n%s", name, cmp.Diff(good, e))
+		}
+		if e.Newer() != tt.newer || !e.Live(good.Expiry.Add(-time.Second)) || e.Live(good.Expiry) {
+			t.Errorf("%s: %+v", name, e)
+		}
+		if _, err := ledger.Save(t.Context(), e, revision); tt.newer != errors.Is(err, execution.ErrNewer) {
+			t.Errorf("%s: written again: %v", name, err)
 		}
 	}
 }

@@ -1,12 +1,10 @@
 package delegation
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"time"
 
@@ -33,7 +31,8 @@ func New(js jetstream.JetStream, kv jetstream.KeyValue, ttl time.Duration) *Ledg
 
 // Load returns the entry of k and its revision, or an entry with only the key and
 // revision 0 when there is none. What is no entry of k, because somebody else wrote
-// there, is as good as none and can be overwritten.
+// there, is as good as none and can be overwritten; a newer program's entry is neither
+// before its expiry, see [Entry.Newer].
 func (l *Ledger) Load(ctx context.Context, k execution.Key) (Entry, uint64, error) {
 	stored, err := l.kv.Get(ctx, k.Path())
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
@@ -111,19 +110,30 @@ type Stored struct {
 	Revision uint64
 }
 
-// decode reads the entry at a key of the bucket strictly.
+// decode reads the entry at a key of the bucket. One of a version that isn't known, or
+// that says what no state or mode of this version says, is a newer program's.
 func decode(data []byte, at string) (Entry, error) {
-	var e Entry
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&e); err != nil {
+	var every struct { // version's entry has these
+		execution.Key
+		Version int       `json:"version"`
+		Expiry  time.Time `json:"expiry"`
+	}
+	if err := json.Unmarshal(data, &every); err != nil {
 		return Entry{}, err
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Entry{}, errors.New("data after the entry")
+	if every.Path() != at {
+		return Entry{}, fmt.Errorf("an entry of %s at %s", every.Key, at)
 	}
-	if e.Path() != at {
-		return Entry{}, fmt.Errorf("an entry of %s at %s", e.Key, at)
+	newer := Entry{Key: every.Key, Version: max(every.Version, Version+1), Expiry: every.Expiry}
+	if every.Version > Version {
+		return newer, nil
+	}
+	var e Entry
+	if err := json.Unmarshal(data, &e); err != nil {
+		return Entry{}, err
+	}
+	if e.State != "" && !e.State.known() || e.Mode != "" && !e.modeKnown() {
+		return newer, nil
 	}
 	return e, e.validate()
 }

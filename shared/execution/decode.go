@@ -34,11 +34,18 @@ type Origin struct {
 }
 
 // Decode reads a request strictly (duplicate and unknown names are refused),
-// completes it from where it was found and validates it. All its errors are
-// permanent faults.
+// completes it from where it was found and validates it. Its errors are permanent
+// faults, but for the one of a request whose version is not known: that is [ErrNewer],
+// and the request returned has only its names.
 func Decode(data []byte, at Origin) (Request, error) {
 	var r Request
-	if err := UnmarshalStrict(data, &r); err != nil {
+	err := UnmarshalStrict(data, &r)
+	if err != nil || r.Version > RequestVersion {
+		if newer, ok := newerRequest(data, at); ok {
+			return newer, Newer("a request", newer.Version, RequestVersion)
+		}
+	}
+	if err != nil {
 		return Request{}, err
 	}
 	if r.Mailbox != "" && r.Mailbox != at.Mailbox {

@@ -30,6 +30,7 @@ var Schema []byte
 // Request asks for one execution: one set of files through one configuration.
 // Its JSON form is what producers publish; [Decode] reads it strictly.
 type Request struct {
+	Version int     `json:"version,omitempty"` // of this format; 0 means 1, and 1 is written as nothing
 	ID      string  `json:"execution_id,omitempty"`
 	Config  Config  `json:"yaml_config"`
 	Inputs  []Input `json:"input_files"`
@@ -158,9 +159,15 @@ func Conflict(k Key) error {
 }
 
 // Validate checks everything that can be checked without fetching a file. All
-// its errors are permanent faults.
+// its errors are permanent faults, but for the one of an unknown version.
 func (r Request) Validate() error {
 	if err := r.Key().Validate(); err != nil {
+		return err
+	}
+	if r.Version < 0 {
+		return fieldError(CodeRequestField, "version", "%d", r.Version).Expecting("%d, or nothing", RequestVersion)
+	}
+	if err := CheckVersion("a request", r.Version, RequestVersion); err != nil {
 		return err
 	}
 	if r.Generation < 0 {

@@ -118,6 +118,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"file NUL":            {files(`{"filename":"a\u0000","uri":"u"}`), execution.CodeRequestField, true},
 		"file dots":           {files(`{"filename":"..","uri":"u"}`), execution.CodeRequestField, false},
 		"negative size":       {files(`{"filename":"a","uri":"u","size":-1}`), execution.CodeRequestField, true},
+		"negative version":    {request(`,"version":-1`), execution.CodeRequestField, true},
+		"version in words":    {request(`,"version":"2"`), execution.CodeRequestJSON, true},
 		"negative gen":        {request(`,"generation":-1`), execution.CodeRequestField, true},
 		"bad deadline":        {request(`,"deadline":"mañana"`), execution.CodeRequestJSON, false},
 		"control in sender":   {request(`,"sender":"a\u0007"`), execution.CodeRequestField, false},
@@ -183,7 +185,7 @@ func TestDigestIsTheContent(t *testing.T) {
 // request's own JSON without what doesn't decide the answer.
 func canonicalDigest(t *testing.T, r execution.Request) string {
 	t.Helper()
-	r.Deadline, r.Class, r.Generation, r.Trace = time.Time{}, "", 0, ""
+	r.Version, r.Deadline, r.Class, r.Generation, r.Trace = 0, time.Time{}, "", 0, ""
 	canonical, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +197,7 @@ func canonicalDigest(t *testing.T, r execution.Request) string {
 // Every outcome holds a digest, so its bytes may never change.
 func TestDigestIsOfTheRequestsOwnJSON(t *testing.T) {
 	size := int64(3)
-	full := execution.Request{ID: "e", Mailbox: "m", Sender: "s <&>", Method: "api", Deadline: time.Now(), Class: "c", Generation: 2, Trace: "t",
+	full := execution.Request{Version: 1, ID: "e", Mailbox: "m", Sender: "s <&>", Method: "api", Deadline: time.Now(), Class: "c", Generation: 2, Trace: "t",
 		Config: execution.Config{Text: "a: \"ñ\"\n\t<b> & \u2028 \xff"},
 		Inputs: []execution.Input{{URI: "u", Filename: "a", SHA256: sum, Size: &size}, {SourceExecutionID: "x", Filename: "b"}}}
 	reference := full
@@ -206,7 +208,7 @@ func TestDigestIsOfTheRequestsOwnJSON(t *testing.T) {
 		}
 	}
 	// A new field of the content must be in the digest, too.
-	if n := reflect.TypeFor[execution.Request]().NumField(); n != 10 {
+	if n := reflect.TypeFor[execution.Request]().NumField(); n != 11 {
 		t.Errorf("a request has %d fields: does the new one decide the answer?", n)
 	}
 }

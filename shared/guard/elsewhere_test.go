@@ -1,6 +1,7 @@
 package guard_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,22 @@ func (f fleet) delegated(t *testing.T, change func(*delegation.Entry)) {
 	}
 }
 
+// replaceEntry has the entry of k say something else.
+func (f fleet) replaceEntry(t *testing.T, k execution.Key, fields string) {
+	t.Helper()
+	kv, err := f.js.KeyValue(t.Context(), bus.BucketDelegations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := kv.Get(t.Context(), k.Path())
+	if err == nil {
+		_, err = kv.Put(t.Context(), k.Path(), append(bytes.TrimSuffix(e.Value(), []byte("}")), ","+fields+"}"...))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (f fleet) counting(who guard.Identity, runs *int) *guard.Guard {
 	return guard.New(f.locks, f.states, f.ledger, f.outcomes, event.New(f.js, bus.SubjectEvent),
 		execution.ExecutorFunc(func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
@@ -48,6 +65,7 @@ func TestALiveInvocationIsWaitedForWhileTheDeadlineAllows(t *testing.T) {
 	const far = 30 * time.Second
 	tests := map[string]struct {
 		entry      func(*delegation.Entry)
+		newer      string        // instead of an entry that this version writes
 		deadline   time.Duration // from now; 0 is none
 		deliveries int
 		who        guard.Identity
@@ -62,6 +80,8 @@ func TestALiveInvocationIsWaitedForWhileTheDeadlineAllows(t *testing.T) {
 		"a bridge never asks twice":     {deadline: time.Second, deliveries: 2, who: bridge, waits: true, local: true},
 		"a bridge with time enough":     {deadline: far, deliveries: 2, who: bridge, waits: true},
 		"it can't be running any more":  {entry: func(e *delegation.Entry) { e.Expiry = e.Invoked.Add(time.Second) }, deliveries: 2, who: bridge},
+		"a newer bridge's":              {newer: `"state":"invoked","version":2`, deliveries: 2, who: bridge, waits: true},
+		"a state of newer bridges":      {newer: `"state":"paused"`, deliveries: 2, who: worker, waits: true},
 		"it failed":                     {entry: func(e *delegation.Entry) { e.State = delegation.Failed }, deliveries: 2, who: bridge},
 		"it never ran":                  {entry: func(e *delegation.Entry) { e.State = delegation.Refused }, deliveries: 2, who: worker},
 		"another generation's, or none": {entry: func(e *delegation.Entry) { e.Generation = 2 }, deliveries: 2, who: worker},
@@ -76,6 +96,11 @@ func TestALiveInvocationIsWaitedForWhileTheDeadlineAllows(t *testing.T) {
 				}
 			})
 			a := attempt()
+			longest := 2 * time.Second
+			if tt.newer != "" {
+				longest = 5 * time.Second
+				f.replaceEntry(t, a.Request.Key(), tt.newer)
+			}
 			a.Deliveries = tt.deliveries
 			if tt.deadline > 0 {
 				a.Request.Deadline = time.Now().Add(tt.deadline)
@@ -96,7 +121,7 @@ func TestALiveInvocationIsWaitedForWhileTheDeadlineAllows(t *testing.T) {
 			if busy.Local != tt.local {
 				t.Errorf("left to workers: %v, want %v", busy.Local, tt.local)
 			}
-			if busy.For < 250*time.Millisecond || busy.For > 2*time.Second {
+			if busy.For < 250*time.Millisecond || busy.For > longest {
 				t.Errorf("stays away for %v, 4 s after the invocation", busy.For)
 			}
 			if held, err := f.locks.Held(t.Context(), a.Request.Key().Path()); err != nil || held {

@@ -89,6 +89,7 @@ func (g *Guard) handBack(ctx context.Context, r state.Record, revision uint64) {
 // the request's own.
 func (g *Guard) fail(ctx context.Context, a execution.Attempt, r state.Record, revision uint64, cause error) (execution.Outcome, error) {
 	_, isBusy := errors.AsType[*execution.BusyError](cause)
+	isBusy = isBusy || errors.Is(cause, execution.ErrNewer) // what stands is for others to read
 	// A context that ended with a fault is a limit of the work, not a drain.
 	drained := ctx.Err() != nil && fault.CodeOf(context.Cause(ctx)) == fault.Unclassified
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)

@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -166,7 +167,7 @@ func (c *collector) waits(stream string, msg *jetstream.RawStreamMsg) error {
 		return nil //nolint:nilerr // it will be refused
 	}
 	r, err := execution.Decode(msg.Data, execution.Origin{Mailbox: mailbox, ID: id, Stream: stream, Sequence: msg.Sequence, Time: msg.Time})
-	if err != nil {
+	if err != nil && !errors.Is(err, execution.ErrNewer) { // that is left to others, and waits
 		return nil //nolint:nilerr // it will be refused
 	}
 	return c.add(about(r.Key(), isWaiting))

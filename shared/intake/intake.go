@@ -5,6 +5,7 @@ package intake
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"path"
 	"strings"
 
@@ -37,7 +38,7 @@ func Parse(key string) (mailbox, id string, isRequest, ok bool) {
 }
 
 // Request returns the request that a submission stored, or an error that wraps
-// storage.ErrNotFound when it was published by other means.
+// storage.ErrNotFound when it was published by other means, or is [execution.ErrNewer].
 func Request(ctx context.Context, objects storage.Store, mailbox, id string) (execution.Request, error) {
 	var r execution.Request
 	body, err := objects.Get(ctx, RequestKey(mailbox, id))
@@ -45,6 +46,12 @@ func Request(ctx context.Context, objects storage.Store, mailbox, id string) (ex
 		return r, err
 	}
 	defer func() { _ = body.Close() }()
-	err = json.NewDecoder(body).Decode(&r)
-	return r, err
+	data, err := io.ReadAll(body)
+	if err != nil {
+		return r, err
+	}
+	if err := execution.CheckFormat("the stored request", data, execution.RequestVersion); err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(data, &r)
 }

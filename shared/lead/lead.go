@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/lock"
 )
 
@@ -22,8 +23,11 @@ const Name = "lead"
 // without, ends the lead: another begins anew.
 type Duty func(context.Context) error
 
-// again is the wait after a lead that ended.
-const again = time.Second
+// again is the wait after a lead that ended; longer leaves the lead to a newer program.
+const (
+	again  = time.Second
+	longer = time.Minute
+)
 
 // Run takes the lease of leases whenever it is free and does all duties while it is
 // held, until ctx ends.
@@ -34,7 +38,9 @@ func Run(ctx context.Context, leases *lock.Locker, duties ...Duty) error {
 		held, isHeld := errors.AsType[*lock.HeldError](err)
 		switch {
 		case err == nil:
-			do(ctx, lease, duties)
+			if errors.Is(do(ctx, lease, duties), execution.ErrNewer) {
+				wait = longer
+			}
 		case isHeld:
 			wait = held.Remaining
 		case ctx.Err() == nil:
@@ -48,8 +54,9 @@ func Run(ctx context.Context, leases *lock.Locker, duties ...Duty) error {
 	return nil
 }
 
-// do does the duties until the lease is lost, ctx ends or one of them does.
-func do(ctx context.Context, lease *lock.Lease, duties []Duty) {
+// do does the duties until the lease is lost, ctx ends or one of them does, and returns
+// why that one did.
+func do(ctx context.Context, lease *lock.Lease, duties []Duty) error {
 	zerolog.Ctx(ctx).Info().Msg("this process leads")
 	held, stop := lease.Keep(ctx)
 	group, work := errgroup.WithContext(held)
@@ -64,8 +71,9 @@ func do(ctx context.Context, lease *lock.Lease, duties []Duty) {
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil && ctx.Err() == nil {
-		zerolog.Ctx(ctx).Warn().Err(err).Msg("this process leads no longer")
+	ended := group.Wait()
+	if ended != nil && ctx.Err() == nil {
+		zerolog.Ctx(ctx).Warn().Err(ended).Msg("this process leads no longer")
 	}
 	stop()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
@@ -73,4 +81,5 @@ func do(ctx context.Context, lease *lock.Lease, duties []Duty) {
 	if err := lease.Release(last); err != nil && !errors.Is(err, lock.ErrLost) {
 		zerolog.Ctx(ctx).Warn().Err(err).Msg("the lead is left to expire")
 	}
+	return ended
 }

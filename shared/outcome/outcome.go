@@ -118,13 +118,19 @@ func decode(r *bufio.Reader) (execution.Outcome, error) {
 		return o, err
 	}
 	if err := json.Unmarshal(line, &o); err != nil {
+		if newer := execution.CheckFormat("an outcome", line, execution.OutcomeVersion); newer != nil {
+			return o, newer
+		}
 		return o, fmt.Errorf("manifest: %w", err)
 	}
-	if o.Version != execution.OutcomeVersion {
-		return o, fault.New("OUTCOME_VERSION", "version %d", o.Version).
-			Expecting("version %d", execution.OutcomeVersion).Advise("upgrade this component")
+	switch {
+	case o.Version < 1:
+		return o, fault.New(execution.CodeVersion, "an outcome of version %d", o.Version).Expecting("version %d", execution.OutcomeVersion)
+	case o.Version == execution.OutcomeVersion && o.Kind != "" && !o.Kind.Terminal().Terminal():
+		return o, fault.New(execution.CodeVersion, "an outcome of kind %.40q: %w", o.Kind, execution.ErrNewer).
+			Expecting("one that this program knows").Advise("upgrade this program")
 	}
-	return o, nil
+	return o, execution.CheckVersion("an outcome", o.Version, execution.OutcomeVersion)
 }
 
 // What can't be a manifest, whatever reads it.

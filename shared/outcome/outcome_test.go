@@ -167,7 +167,10 @@ func TestReadRefusesWhatItCannotUnderstand(t *testing.T) {
 	}{
 		"torn":           {`{"version":1`, fault.Unclassified},
 		"no JSON":        {"hola\n", fault.Unclassified},
-		"later version":  {`{"version":2,"mailbox":"ventas","execution_id":"e1","generation":1}` + "\n", "OUTCOME_VERSION"},
+		"later version":  {`{"version":2,"mailbox":"ventas","execution_id":"e1","generation":1}` + "\n", execution.CodeVersion},
+		"later kind":     {`{"version":1,"mailbox":"ventas","execution_id":"e1","generation":1,"kind":"SKIPPED"}` + "\n", execution.CodeVersion},
+		"later form":     {`{"version":2,"mailbox":{"name":"ventas"}}` + "\n", execution.CodeVersion},
+		"no version":     {`{"mailbox":"ventas","execution_id":"e1","generation":1}` + "\n", execution.CodeVersion},
 		"another's name": {`{"version":1,"mailbox":"ventas","execution_id":"E1","generation":1}` + "\n", execution.CodeConflict},
 	}
 	for name, tt := range tests {

@@ -80,7 +80,7 @@ func last(ctx context.Context, stream jetstream.Stream, subject string, k execut
 	}
 	r, err := execution.Decode(msg.Data, execution.Origin{Mailbox: k.Mailbox, ID: k.ID,
 		Stream: stream.CachedInfo().Config.Name, Sequence: msg.Sequence, Time: msg.Time})
-	if err != nil || r.Key() != k {
+	if err != nil && !errors.Is(err, execution.ErrNewer) || r.Key() != k {
 		return Found{}, false, nil //nolint:nilerr // it will be refused
 	}
 	return Found{Subject: subject, Request: r, Stored: msg.Time}, true, nil

@@ -8,6 +8,7 @@
 package queue
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -132,14 +133,17 @@ func (m *message) decode() error {
 	}
 	m.request, err = execution.Decode(m.Data(), execution.Origin{Mailbox: mailbox, ID: id,
 		Stream: m.meta.Stream, Sequence: m.meta.Sequence.Stream, Time: m.meta.Timestamp})
+	accepted := acceptedAt(m.Headers().Get(headerEnqueued), m.meta.Timestamp.UTC())
+	if errors.Is(err, execution.ErrNewer) { // it goes on from here
+		m.attempt = execution.Attempt{Request: m.request, Enqueued: accepted}
+	}
 	if err != nil {
 		return err
 	}
 	if header := m.Headers().Get(trace.Header); trace.Valid(header) { // anybody could have set it
 		m.request.Trace = header
 	}
-	m.attempt = execution.Attempt{Request: m.request, Deliveries: int(m.meta.NumDelivered), Enqueued: m.meta.Timestamp.UTC()} //nolint:gosec // far below 2^63
-	m.attempt.Enqueued = acceptedAt(m.Headers().Get(headerEnqueued), m.attempt.Enqueued)
+	m.attempt = execution.Attempt{Request: m.request, Deliveries: int(m.meta.NumDelivered), Enqueued: accepted} //nolint:gosec // far below 2^63
 	return nil
 }
 

@@ -82,6 +82,12 @@ func (c *Consumer) settle(ctx context.Context, m message, o execution.Outcome, e
 	retry, isRetry := errors.AsType[*execution.RetryError](err)
 	busy, isBusy := errors.AsType[*execution.BusyError](err)
 	switch {
+	case errors.Is(err, execution.ErrNewer) && time.Since(m.enqueued()) < newerPatience:
+		log.Warn().Err(err).Msg("execution left to a newer version")
+		if err := c.leave(ctx, m); err != nil {
+			return err
+		}
+		return m.ack(ctx)
 	case err == nil && o.Kind == execution.Dead && o.Erased == nil:
 		log.Error().Str("code", string(o.Fault.Code)).Str("reason", o.Fault.Error()).Msg("execution dead")
 		if err := m.letter(letterOf(o)).store(ctx, c.js); err != nil {
@@ -108,7 +114,7 @@ func (c *Consumer) settle(ctx context.Context, m message, o execution.Outcome, e
 		}
 		failpoint.Hit(failpoint.RetryScheduled)
 		return m.ack(ctx)
-	case fault.IsPermanent(err):
+	case fault.IsPermanent(err), errors.Is(err, execution.ErrNewer):
 		what := fault.Describe(err)
 		log.Error().Str("code", string(what.Code)).Str("reason", what.Error()).Msg("message refused")
 		refused := letter{id: fmt.Sprintf("%s-%d", m.meta.Stream, m.meta.Sequence.Stream), cause: what,
@@ -153,19 +159,25 @@ func (c *Consumer) keepLocal(ctx context.Context, m message) error {
 // retryLater schedules the next attempt after failures failed ones.
 func (c *Consumer) retryLater(ctx context.Context, m message, failures int) error {
 	k := m.request.Key()
-	later := m.copyOf(bus.SubjectLater(k))
+	return c.schedule(ctx, m, bus.SubjectLater(k), c.backoff(k, failures))
+}
+
+// schedule stores a copy of m on subject that comes back to the queue after a while.
+func (c *Consumer) schedule(ctx context.Context, m message, subject string, after time.Duration) error {
+	k := m.request.Key()
+	later := m.copyOf(subject)
 	later.Header.Set(headerMove, rand.Text())
 	if m.local() {
 		later.Header.Set(headerLocal, "1")
 	}
 	// By hand, because the client's option rounds to whole seconds.
-	at := time.Now().Add(c.backoff(k, failures)).UTC()
+	at := time.Now().Add(after).UTC()
 	later.Header.Set("Nats-Schedule", "@at "+at.Format(time.RFC3339Nano))
 	later.Header.Set("Nats-Schedule-Target", bus.SubjectDue(k.Mailbox, k.ID))
 	// Without a message id: a schedule replaces the one before on its subject, and
 	// an id that was seen before would drop it silently.
 	if _, err := c.js.PublishMsg(ctx, later); err != nil {
-		return fmt.Errorf("schedule retry of %s: %w", k, err)
+		return fmt.Errorf("have %s come again: %w", k, err)
 	}
 	return nil
 }
@@ -202,7 +214,7 @@ func (c *Consumer) move(ctx context.Context, msg jetstream.Msg) {
 
 func (c *Consumer) tryMove(ctx context.Context, msg jetstream.Msg) error {
 	m, err := read(msg)
-	if err != nil {
+	if err != nil && !errors.Is(err, execution.ErrNewer) { // that is for those who take it off the queue
 		return c.settle(ctx, m, execution.Outcome{}, err)
 	}
 	failpoint.Hit(failpoint.Due)

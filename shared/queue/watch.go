@@ -56,7 +56,7 @@ func endOf(err error) End {
 	switch {
 	case err == nil:
 		return EndDone
-	case isBusy:
+	case isBusy, errors.Is(err, execution.ErrNewer):
 		return EndBusy
 	case isRetry:
 		return EndRetried

@@ -32,7 +32,12 @@ func (s *Store) All(ctx context.Context) iter.Seq2[Record, error] {
 					return
 				}
 				var r Record
-				if json.Unmarshal(entry.Value(), &r) != nil || r.Path() != entry.Key() {
+				err := json.Unmarshal(entry.Value(), &r)
+				if newer := check(r, entry.Value(), err); newer != nil { // who judges them all must know that there are others
+					yield(Record{}, fmt.Errorf("read records: %s: %w", entry.Key(), newer))
+					return
+				}
+				if err != nil || r.Path() != entry.Key() {
 					continue // not a record of ours
 				}
 				if !yield(r, nil) {

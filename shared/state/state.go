@@ -26,6 +26,7 @@ var ErrStale = errors.New("record changed meanwhile")
 // Record is where one generation of one execution stands.
 type Record struct {
 	execution.Key
+	Version       int                   `json:"version,omitempty"` // of this format; 0 means 1
 	State         execution.State       `json:"state"`
 	RequestDigest string                `json:"request_digest"`
 	Failures      int                   `json:"failures,omitempty"` // attempts that failed and were charged
@@ -45,6 +46,17 @@ type Record struct {
 	Updated       time.Time             `json:"updated"`
 }
 
+// Version is the highest version of the record's format that this code knows.
+const Version = 1
+
+// check is whether a record, of which data could be read as r or not, is of a known version.
+func check(r Record, data []byte, err error) error {
+	if err != nil {
+		return execution.CheckFormat("a record", data, Version)
+	}
+	return execution.CheckVersion("a record", r.Version, Version)
+}
+
 // Store keeps records in a bucket. Terminal ones expire after a while, because
 // the outcome says the same for ever.
 type Store struct {
@@ -60,7 +72,8 @@ func New(js jetstream.JetStream, kv jetstream.KeyValue, ttl time.Duration) *Stor
 
 // Load returns the record of k and its revision, or a record with only the key
 // and revision 0 when there is none. What is not a record of k, because somebody
-// else wrote there, is as good as none and can be overwritten.
+// else wrote there, is as good as none and can be overwritten. One of a version that is
+// not known is [execution.ErrNewer].
 func (s *Store) Load(ctx context.Context, k execution.Key) (Record, uint64, error) {
 	entry, err := s.kv.Get(ctx, k.Path())
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
@@ -70,7 +83,11 @@ func (s *Store) Load(ctx context.Context, k execution.Key) (Record, uint64, erro
 		return Record{}, 0, fmt.Errorf("load state of %s: %w", k, err)
 	}
 	var r Record
-	if err := json.Unmarshal(entry.Value(), &r); err != nil {
+	err = json.Unmarshal(entry.Value(), &r)
+	if newer := check(r, entry.Value(), err); newer != nil {
+		return Record{}, 0, fmt.Errorf("load state of %s: %w", k, newer)
+	}
+	if err != nil {
 		return Record{Key: k}, entry.Revision(), nil //nolint:nilerr // not a record of ours: as good as none
 	}
 	if r.Key != k {
@@ -144,8 +161,11 @@ func (s *Store) Scan(ctx context.Context, after uint64, until time.Time, see fun
 			return after, err
 		}
 		var r Record
-		// What has no value, or is nobody's record, is an expiry or not ours.
-		if json.Unmarshal(msg.Data(), &r) == nil && strings.HasSuffix(msg.Subject(), "."+r.Path()) && !see(r) {
+		// What has no value, or is nobody's record, is an expiry or not ours. One of a newer
+		// version is for newer readers.
+		err = json.Unmarshal(msg.Data(), &r)
+		ours := err == nil && check(r, msg.Data(), nil) == nil && strings.HasSuffix(msg.Subject(), "."+r.Path())
+		if ours && !see(r) {
 			return after, nil
 		}
 		if after = meta.Sequence.Stream; meta.NumPending == 0 {
@@ -182,7 +202,11 @@ func (s *Store) Watch(ctx context.Context, k execution.Key, see func(Record) boo
 				continue // the end of what was there, or an expiry
 			}
 			var r Record
-			if err := json.Unmarshal(entry.Value(), &r); err != nil {
+			err := json.Unmarshal(entry.Value(), &r)
+			if newer := check(r, entry.Value(), err); newer != nil {
+				err = newer
+			}
+			if err != nil {
 				return fmt.Errorf("watch state of %s: %w", k, err)
 			}
 			if !see(r) {

@@ -213,6 +213,9 @@ func failed(err error) execution.Reply {
 	if _, busy := errors.AsType[*execution.BusyError](err); busy {
 		return execution.Reply{StatusCode: http.StatusServiceUnavailable, Body: fault.Describe(err).Error()}
 	}
+	if errors.Is(err, execution.ErrNewer) {
+		return execution.Reply{StatusCode: http.StatusNotImplemented, Body: fault.Describe(err).Error()}
+	}
 	reply := execution.Reply{StatusCode: http.StatusInternalServerError, Body: fault.Describe(err).Error()}
 	if fault.IsPermanent(err) {
 		reply.StatusCode = http.StatusBadRequest

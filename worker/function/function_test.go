@@ -61,6 +61,7 @@ func TestReplies(t *testing.T) {
 		"held":      {nil, &execution.BusyError{For: time.Second, Err: &lock.HeldError{Owner: "w"}}, 409, "Execution already in progress"},
 		"store":     {nil, &execution.BusyError{For: time.Second, Err: errors.New("no space")}, 503, "busy for 1s: no space [UNCLASSIFIED]"},
 		"permanent": {nil, fault.New("CONFLICT", "another content").Permanent(), 400, "another content [CONFLICT]"},
+		"newer":     {nil, fmt.Errorf("read: %w", execution.Newer("an outcome", 2, 1)), 501, "read: an outcome of version 2: written by a newer version of the fleet; expected version 1 at most; upgrade this program [FORMAT_VERSION]"},
 		"retryable": {nil, errors.New("connection reset"), 500, "connection reset [UNCLASSIFIED]"},
 	}
 	for name, tt := range tests {

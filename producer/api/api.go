@@ -16,6 +16,7 @@ import (
 	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/producer/configurations"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/event"
 	"github.com/sagefleet/sagefleet/shared/intake"
 	"github.com/sagefleet/sagefleet/shared/ledger"
@@ -73,6 +74,8 @@ type Fleet struct {
 	Operator *producer.Operator
 	History  History
 	Access   access.Identifier
+	// Delegations is the ledger of what was handed to a Lambda; nil where it can't be read.
+	Delegations *delegation.Ledger
 }
 
 // API answers requests. It is safe for concurrent use.

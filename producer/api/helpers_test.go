@@ -25,6 +25,7 @@ import (
 	"github.com/sagefleet/sagefleet/producer/api"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/bus/bustest"
+	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/intake"
@@ -110,9 +111,13 @@ func (f *fleet) serving(t *testing.T, cfg api.Config, objects storage.Store, gat
 	if err != nil {
 		t.Fatal(err)
 	}
+	handed, err := f.js.KeyValue(t.Context(), bus.BucketDelegations)
+	if err != nil {
+		t.Fatal(err)
+	}
 	presign, _ := objects.(storage.Presigner)
 	a := api.New(api.Fleet{JS: f.js, Objects: objects, Presign: presign, Tracker: producer.NewTracker(f.js, state.New(f.js, states, 0), objects),
-		Operator: operator, History: f.ledger, Access: gate}, cfg)
+		Operator: operator, History: f.ledger, Access: gate, Delegations: delegation.New(f.js, handed, time.Hour)}, cfg)
 	other := *f
 	other.objects, other.server = objects, httptest.NewServer(a.Handler())
 	t.Cleanup(other.server.Close)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/producer/access"
+	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/ledger"
@@ -35,7 +36,38 @@ func (a *API) status(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return ok(w, http.StatusOK, s)
+	shown := delegatedStatus{Status: s}
+	if a.Delegations != nil {
+		e, _, err := a.Delegations.Load(r.Context(), s.Key)
+		if err != nil {
+			return err
+		}
+		if e.State != "" {
+			shown.Delegation = &delegated{e.State, e.Number, e.Bridge, e.Mode, e.Invoked, e.Updated, e.Expiry, e.Billed, e.Code, e.Reason}
+		}
+	}
+	return ok(w, http.StatusOK, shown)
+}
+
+// delegatedStatus is a status and the last delegation, if there was one.
+type delegatedStatus struct {
+	producer.Status
+	Delegation *delegated `json:"delegation,omitempty"`
+}
+
+// delegated is what of a delegation is its mailbox's business: not whose function it
+// was, nor what was reserved for it.
+type delegated struct {
+	State   delegation.State `json:"state"`
+	Number  int              `json:"number"` // of the attempt
+	Bridge  string           `json:"bridge"`
+	Mode    string           `json:"mode"`
+	Invoked time.Time        `json:"invoked"`
+	Updated time.Time        `json:"updated"`
+	Expiry  time.Time        `json:"expiry"`
+	Billed  *execution.Usage `json:"billed,omitempty"`
+	Code    string           `json:"code,omitempty"`
+	Reason  string           `json:"reason,omitempty"`
 }
 
 func names(r *http.Request) (mailbox, id string, err error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/producer/api"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/outcome"
@@ -27,6 +28,20 @@ func (f *fleet) tell(t *testing.T, mailbox, id string) {
 	e := execution.NewEvent(execution.EventStarted, "h", time.Now(), execution.EventData{Key: execution.Key{Mailbox: mailbox, ID: id, Generation: 1},
 		State: execution.Running, Attempt: "1-x", Number: 1, Executor: execution.OnWorker, Enqueued: time.Now().UTC(), Started: time.Now().UTC()})
 	if err := f.ledger.Record(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// delegate has the ledger of delegations say that k is with a Lambda.
+func (f *fleet) delegate(t *testing.T, k execution.Key) {
+	t.Helper()
+	kv, err := f.js.KeyValue(t.Context(), bus.BucketDelegations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC()
+	e := delegation.Entry{Key: k, Number: 2, State: delegation.Unknown, Function: "arn:sage", Bridge: "b-7", Mode: delegation.ModeEvent, ReservedUSD: 0.1, Invoked: now, Updated: now, Expiry: now.Add(time.Hour)}
+	if _, err := delegation.New(f.js, kv, time.Hour).Save(t.Context(), e, 0); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -62,6 +77,10 @@ func TestWhatAnExecutionLeft(t *testing.T) {
 	f.call(t, "GET", path+"/report.html", token, nil).wants(t, 404, producer.CodeUnknown)
 	accepted(t, f.send(t, token, part{field: "execution_id", text: "e1"}, part{field: "configuration", text: config}, part{field: "file", file: "c.csv", text: data}))
 	f.call(t, "GET", path, token, nil).wants(t, 200, "")
+	f.delegate(t, k)
+	if r := f.call(t, "GET", path, token, nil); !strings.Contains(string(r.body), `"delegation":{"state":"unknown","number":2,"bridge":"b-7"`) || strings.Contains(string(r.body), "arn:") {
+		t.Errorf("its delegation: %s", r.body)
+	}
 	f.call(t, "GET", path+"/report.html", token, nil).wants(t, 409, api.CodeNotEnded)
 	f.sendJSON(t, token, path+"/redrive", "{}").wants(t, 409, producer.CodeNotDead)
 	f.commit(t, k, execution.Succeeded)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/event"
 	"github.com/sagefleet/sagefleet/shared/ledger"
 	"github.com/sagefleet/sagefleet/shared/planning"
@@ -37,6 +38,8 @@ type Parts struct {
 	Submit Submitter
 	// Budget says what the Lambda may cost and did; nil where there is no Lambda.
 	Budget func(context.Context) (Budget, error)
+	// Delegations is the ledger of what was handed to a Lambda; nil where it can't be read.
+	Delegations *delegation.Ledger
 	// Plan says what past executions would have cost; nil where nobody can.
 	Plan planning.Planner
 }
@@ -52,9 +55,10 @@ type Console struct {
 	parts    Parts
 	events   *event.Publisher
 	watch    *watch
-	trends   *trends   // nil without a ledger
-	spending *spending // nil without a budget
-	plans    *plans    // nil without a ledger, or a planner
+	trends   *trends    // nil without a ledger
+	spending *spending  // nil without a budget
+	plans    *plans     // nil without a ledger, or a planner
+	handed   *delegated // nil without the ledger of delegations
 	handler  http.Handler
 	closing  chan struct{} // closed when Run ends: then live pages end too
 }
@@ -70,6 +74,9 @@ func New(parts Parts) *Console {
 	}
 	if parts.Plan != nil && parts.Ledger != nil {
 		c.plans = newPlans(parts.Plan, parts.Ledger)
+	}
+	if parts.Delegations != nil {
+		c.handed = newDelegated(parts.Delegations)
 	}
 	c.handler = c.routes()
 	return c

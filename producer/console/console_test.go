@@ -25,7 +25,9 @@ var operator = as{Name: "ana", Role: access.Operator, Mailboxes: []string{access
 // serve runs a console until the test ends.
 func serve(t *testing.T, parts Parts) *httptest.Server {
 	t.Helper()
-	parts.JS = bustest.Start(t)
+	if parts.JS == nil {
+		parts.JS = bustest.Start(t)
+	}
 	c := New(parts)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

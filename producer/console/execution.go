@@ -135,7 +135,7 @@ func (c *Console) tell(v *visit, t *producer.Tracker, e *executionView) error {
 	for _, x := range events {
 		e.Steps = append(e.Steps, stepOf(v.words, x, e.Enqueued))
 	}
-	return nil
+	return c.delegationStep(v, e)
 }
 
 // stepOf says what one event means.

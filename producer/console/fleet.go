@@ -40,7 +40,8 @@ type fleetView struct {
 	Workers         []memberRow
 	Bridges         []memberRow
 	Budget          *Budget
-	Hour            *hourView // nil without a ledger
+	Delegated       *delegatedView // nil when nobody can say
+	Hour            *hourView      // nil without a ledger
 	Dead            int
 	DeadKnown       bool
 	Bounded         bool // to some mailboxes: then the hour, the budget and the dead are theirs
@@ -106,6 +107,9 @@ func (c *Console) viewFleet(v *visit) (any, error) {
 		}
 	} else if f.Bounded {
 		f.DeadKnown = false
+	}
+	if c.handed != nil {
+		f.Delegated = c.handed.of(v)
 	}
 	if c.spending != nil {
 		f.Budget = c.spending.of(v)

@@ -24,6 +24,7 @@ import (
 	"github.com/sagefleet/sagefleet/producer/api"
 	"github.com/sagefleet/sagefleet/producer/console"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/ledger"
 	"github.com/sagefleet/sagefleet/shared/planning"
 	"github.com/sagefleet/sagefleet/shared/secret"
@@ -97,10 +98,17 @@ func Open(ctx context.Context, p Parts, cfg Config, limits api.Config) (*Server,
 	if err != nil {
 		return nil, err
 	}
+	handed, err := p.JS.KeyValue(ctx, bus.BucketDelegations)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", bus.BucketDelegations, err)
+	}
+	delegations := delegation.New(p.JS, handed, 0) // it is only read: no lifetime
 	tracker := producer.NewTracker(p.JS, state.New(p.JS, kv, 0), p.Objects)
-	requests := api.New(api.Fleet{JS: p.JS, Objects: p.Objects, Presign: p.Presign, Tracker: tracker, Operator: operator, History: p.Ledger, Access: p.Access}, limits)
+	requests := api.New(api.Fleet{JS: p.JS, Objects: p.Objects, Presign: p.Presign, Tracker: tracker, Operator: operator, History: p.Ledger, Access: p.Access,
+		Delegations: delegations}, limits)
 	s := &Server{cfg: cfg, projector: ledger.NewProjector(p.Ledger, p.JS),
-		pages: console.New(console.Parts{Access: p.Access, JS: p.JS, Objects: p.Objects, Fleet: p.Fleet, StateTTL: p.StateTTL, Ledger: p.Ledger, Submit: requests, Budget: p.Budget, Plan: p.Plan})}
+		pages: console.New(console.Parts{Access: p.Access, JS: p.JS, Objects: p.Objects, Fleet: p.Fleet, StateTTL: p.StateTTL, Ledger: p.Ledger, Submit: requests, Budget: p.Budget,
+			Plan: p.Plan, Delegations: delegations})}
 	p.Monitor.Register(lag(s.projector))
 	s.handler = routes(requests.Handler(), s.pages, p.Monitor.Handler(), p.Access)
 	return s, nil

@@ -23,6 +23,7 @@ func TestParse(t *testing.T) {
 		"no number":       {"commit.before:x", false},
 		"no action":       {"commit.before=explode", false},
 		"no duration":     {"commit.before=delay:soon", false},
+		"every time":      {"commit.before:every=delay:5ms", true},
 		"nothing counted": {"commit.before:=kill", false},
 	}
 	for name, tt := range tests {
@@ -53,6 +54,19 @@ func TestTheNthHitActsOnce(t *testing.T) {
 	began := time.Now()
 	if err := a.do(Received); err != nil || time.Since(began) < 10*time.Millisecond {
 		t.Errorf("delayed %v, %v", time.Since(began), err)
+	}
+}
+
+func TestEveryHitActs(t *testing.T) {
+	t.Parallel()
+	ps, err := parse("work.before:every=error", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if a, ok := ps.take(Working); !ok || !errors.Is(a.do(Working), ErrHit) {
+			t.Errorf("hit %d did nothing", i+1)
+		}
 	}
 }
 

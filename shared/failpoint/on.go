@@ -12,9 +12,9 @@ import (
 )
 
 // What a process is told. [Variable] arms points from its start, as in
-// "commit.before,ack.before:2=stop": the second time that it is hit, if nothing
-// is said the first time, a process is killed, if nothing else is said. In
-// [Directory], a file named for a point and containing an action arms it at any
+// "commit.before,ack.before:2=stop,work.before:every=delay:1s": the second time that
+// it is hit, or every time, if nothing is said the first time, a process is killed, if
+// nothing else is said. In [Directory], a file named for a point and containing an action arms it at any
 // time; whoever takes the file away, one of all the processes, acts on it.
 const (
 	Variable  = "SAGE_FAILPOINT"
@@ -52,9 +52,10 @@ type points struct {
 	dir    string
 }
 
-// arm is an action that waits for the nth hit.
+// arm is an action that waits for the nth hit, or one for each hit.
 type arm struct {
-	nth int
+	nth   int
+	every bool
 	action
 }
 
@@ -66,9 +67,9 @@ func parse(list, dir string) (*points, error) {
 		}
 		what, how, _ := strings.Cut(entry, "=")
 		name, nth, counted := strings.Cut(what, ":")
-		a := &arm{nth: 1}
-		if _, err := fmt.Sscan(nth, &a.nth); counted && (err != nil || a.nth < 1) {
-			return nil, fmt.Errorf("%q: want point[:nth][=action]", entry)
+		a := &arm{nth: 1, every: nth == "every"}
+		if _, err := fmt.Sscan(nth, &a.nth); counted && !a.every && (err != nil || a.nth < 1) {
+			return nil, fmt.Errorf("%q: want point[:nth][=action], or every in the place of nth", entry)
 		}
 		var err error
 		if a.action, err = parseAction(how); err != nil {
@@ -79,13 +80,13 @@ func parse(list, dir string) (*points, error) {
 	return ps, nil
 }
 
-// take returns what to do at p, once.
+// take returns what to do at p, as often as it is armed for.
 func (ps *points) take(p Point) (action, bool) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	if a := ps.static[p]; a != nil {
 		a.nth--
-		if a.nth == 0 {
+		if a.every || a.nth == 0 {
 			return a.action, true
 		}
 	}

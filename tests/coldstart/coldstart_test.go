@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,7 +20,11 @@ import (
 	"github.com/sagefleet/sagefleet/tests/turn"
 )
 
-var update = flag.Bool("update", false, "record the figures of this build")
+var (
+	update = flag.Bool("update", false, "record the figures of this build")
+	cross  = flag.String("cross", "", "judge the size of the binary for another architecture, such as arm64, too; it's compiled anew")
+	median = flag.Bool("median", false, "fail when the machine is too busy to judge the median start")
+)
 
 // Budgets that no recorded figure may exceed. The binary's is arm64's; others are a
 // tenth larger.
@@ -31,11 +36,12 @@ const (
 // growth is how much larger than recorded a figure may be.
 const growth = 1.2
 
-// figures are those of one architecture.
+// figures are those of one architecture; of one that isn't this machine's there is the
+// binary alone.
 type figures struct {
 	Binary int64   `json:"binary_bytes"`
-	RSS    int64   `json:"rss_bytes"`
-	Start  float64 `json:"start_ratio"` // to a program that does nothing but ask for work
+	RSS    int64   `json:"rss_bytes,omitempty"`
+	Start  float64 `json:"start_ratio,omitempty"` // to a program that does nothing but ask for work
 }
 
 const (
@@ -84,21 +90,12 @@ func TestColdStart(t *testing.T) {
 	}
 	checkLinked(t, data)
 
-	all := map[string]figures{}
-	text, err := os.ReadFile(recorded)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &all); err != nil {
-		t.Fatal(err)
-	}
-	want, known := all[runtime.GOARCH]
-	got, took := measure(t, binary, want)
+	want, known := load(t)[runtime.GOARCH]
+	got := measure(t, binary, want)
 	got.Binary = int64(len(data))
-	t.Logf("%s: %d bytes, asks for work after %v, %.2f times a program that does nothing else, %d bytes resident",
-		runtime.GOARCH, got.Binary, took, got.Start, got.RSS)
+	t.Logf("%s: %d bytes, starts %.2f times as slowly as a program that does nothing else, %d bytes resident", runtime.GOARCH, got.Binary, got.Start, got.RSS)
 	if *update {
-		record(t, all, got)
+		record(t, runtime.GOARCH, got)
 		return
 	}
 	if got.Binary > bundle.MaxBinary*11/10 || got.RSS > maxRSS {
@@ -119,6 +116,32 @@ func TestColdStart(t *testing.T) {
 	}
 }
 
+// TestOtherBinary judges the size of the binary for another architecture, which is the one
+// that is deployed as a rule.
+func TestOtherBinary(t *testing.T) {
+	if *cross == "" {
+		return // it compiles everything once more; CI has it done where it doesn't hold up the tests
+	}
+	out := filepath.Join(t.TempDir(), "lambda")
+	if err := bundle.Build(t.Context(), "../..", out, *cross); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := figures{Binary: info.Size()}
+	t.Logf("%s: %d bytes", *cross, got.Binary)
+	if *update {
+		record(t, *cross, got)
+		return
+	}
+	want, known := load(t)[*cross]
+	if !known || got.Binary > bundle.MaxBinary || float64(got.Binary) > growth*float64(want.Binary) {
+		t.Errorf("%s grew from %d to %d bytes, and may have %d; if that is meant, record it with -update", *cross, want.Binary, got.Binary, bundle.MaxBinary)
+	}
+}
+
 // checkLinked looks for functions by name: those stay in a stripped binary.
 func checkLinked(t *testing.T, binary []byte) {
 	t.Helper()
@@ -132,45 +155,92 @@ func checkLinked(t *testing.T, binary []byte) {
 	}
 }
 
-// measure starts the Lambda and the program that does nothing else by turns, and takes
-// the best of each: what else runs on the machine can only make it worse. It stops as
-// soon as the figure is as good as wanted.
-func measure(t *testing.T, binary string, want figures) (figures, time.Duration) {
+// A round is quiet when the program that does nothing else, before and after the Lambda,
+// started no slower than calm times its best. Nothing of ours is in it, so it says how busy
+// the machine is and not how slow the Lambda.
+const (
+	calm       = 1.3
+	rounds     = 80
+	enoughCalm = 21 // quiet rounds to judge a median by
+)
+
+// measure starts the Lambda and the program that does nothing else by turns. The ratio and
+// the memory are of the best of each: what else runs on the machine can only make it worse.
+// The median start is of the quiet rounds, where there are enough; else the best has to do.
+func measure(t *testing.T, binary string, want figures) (got figures) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	store := t.TempDir()
-	var got figures
-	best, baseline := time.Hour, time.Hour
-	for round := range 40 {
-		s, err := bundle.Measure(t.Context(), binary, "STORAGE_URL=file://"+store, "TMPDIR="+store)
+	start := func(command string, variables ...string) bundle.Start {
+		s, err := bundle.Measure(t.Context(), command, variables...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		nothing, err := bundle.Measure(t.Context(), self, variableBaseline+"=1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		best, baseline = min(best, s.Took), min(baseline, nothing.Took)
+		return s
+	}
+	nothing := []time.Duration{start(self, variableBaseline+"=1").Took}
+	var starts, quiet []time.Duration
+	for range rounds {
+		s := start(binary, "STORAGE_URL=file://"+store, "TMPDIR="+store)
+		starts, nothing = append(starts, s.Took), append(nothing, start(self, variableBaseline+"=1").Took)
 		if got.RSS == 0 || s.RSS < got.RSS {
 			got.RSS = s.RSS
 		}
-		got.Start = float64(best) / float64(baseline)
-		if round >= 10 && best <= maxStart && got.Start <= growth*want.Start {
+		got.Start = float64(slices.Min(starts)) / float64(slices.Min(nothing))
+		if quiet = quietOnes(starts, nothing); len(quiet) >= enoughCalm && got.Start <= growth*want.Start {
 			break
 		}
 	}
-	if best > maxStart {
-		t.Errorf("asks for work after %v at best, at most %v", best, maxStart)
+	t.Logf("asks for work after %v at best of %d starts, a program that does nothing else after %v", slices.Min(starts), len(starts), slices.Min(nothing))
+	judged := slices.Min(starts)
+	switch {
+	case len(quiet) >= enoughCalm:
+		slices.Sort(quiet)
+		judged = quiet[len(quiet)/2]
+		t.Logf("asks for work after %v, the median of %d starts on a quiet machine", judged, len(quiet))
+	case *median:
+		t.Errorf("%d of %d starts were on a quiet machine, too few to judge a median", len(quiet), len(starts))
+	default:
+		t.Logf("%d of %d starts were on a quiet machine, too few to judge a median", len(quiet), len(starts))
 	}
-	return got, best
+	if judged > maxStart {
+		t.Errorf("asks for work after %v, at most %v", judged, maxStart)
+	}
+	return got
 }
 
-func record(t *testing.T, all map[string]figures, got figures) {
+// quietOnes are the starts that quiet ones of nothing stand before and after.
+func quietOnes(starts, nothing []time.Duration) (quiet []time.Duration) {
+	limit := time.Duration(calm * float64(slices.Min(nothing)))
+	for i, took := range starts {
+		if max(nothing[i], nothing[i+1]) <= limit {
+			quiet = append(quiet, took)
+		}
+	}
+	return quiet
+}
+
+// load returns the recorded figures, by architecture.
+func load(t *testing.T) map[string]figures {
 	t.Helper()
-	all[runtime.GOARCH] = got
+	all := map[string]figures{}
+	text, err := os.ReadFile(recorded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func record(t *testing.T, arch string, got figures) {
+	t.Helper()
+	all := load(t)
+	all[arch] = got
 	text, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
 		t.Fatal(err)

@@ -172,17 +172,6 @@ func (r rig) publish(t testing.TB, from, to int) {
 	}
 }
 
-// publishEvenly publishes n requests, so many per second.
-func (r rig) publishEvenly(t testing.TB, n int, rate float64) {
-	t.Helper()
-	ticker := time.NewTicker(time.Duration(float64(time.Second) / rate))
-	defer ticker.Stop()
-	for i := range n {
-		<-ticker.C
-		r.publish(t, i, i+1)
-	}
-}
-
 // drained waits until nothing waits and nothing is in flight.
 func (r rig) drained(t testing.TB) { r.reaches(t, queue.Backlog{}) }
 

@@ -30,7 +30,7 @@ type Config struct {
 	MaxFile   int64 `env:"API_MAX_FILE_BYTES" envDefault:"5368709120"`    // bytes of one uploaded file
 	MaxUpload int64 `env:"API_MAX_UPLOAD_BYTES" envDefault:"21474836480"` // bytes of one request with files
 	// Uploads is how many requests with files are taken at once; more are told to
-	// come again. Against S3 each may hold 48 MiB.
+	// come again. Against S3 each may hold 5 MiB.
 	Uploads int `env:"API_UPLOADS" envDefault:"16"`
 	// MinRate is how many bytes per second must come on average, and go, after
 	// API_GRACE.

@@ -43,10 +43,7 @@ func (b *bucket) PresignPut(ctx context.Context, key, sha256 string, size int64,
 	encoded, once := base64.StdEncoding.EncodeToString(sum), "*"
 	in := &s3.PutObjectInput{Bucket: &b.loc.bucket, Key: &name, ContentLength: &size, IfNoneMatch: &once,
 		ChecksumSHA256: &encoded, ChecksumAlgorithm: types.ChecksumAlgorithmSha256}
-	if b.loc.kmsKeyID != "" {
-		in.ServerSideEncryption = types.ServerSideEncryptionAwsKms
-		in.SSEKMSKeyId = &b.loc.kmsKeyID
-	}
+	in.ServerSideEncryption, in.SSEKMSKeyId = b.encryption()
 	expires := time.Now().Add(valid)
 	signed, err := s3.NewPresignClient(b.client).PresignPutObject(ctx, in, s3.WithPresignExpires(valid))
 	if err != nil {

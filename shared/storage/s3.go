@@ -13,36 +13,27 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager"
-	transfertypes "github.com/aws/aws-sdk-go-v2/feature/s3/transfermanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 const (
-	// partSize times the uploads in flight of one Put is its memory.
-	partSize = 8 << 20 // bytes
-
 	// maxIdleConns keeps a connection for each of many concurrent calls; with
 	// Go's default most of them would be opened and thrown away.
 	maxIdleConns = 256
 
 	// replyTimeout ends a call to a server that took the request and fell silent.
 	replyTimeout = time.Minute
-
-	// abortTimeout bounds the removal of a failed upload's parts, which goes on
-	// after the caller's context has ended: parts left behind cost money.
-	abortTimeout = 10 * time.Second
 )
 
 // bucket is a Store in S3, under a prefix of a bucket. The SDK repeats calls that
 // failed in a way that may pass.
 type bucket struct {
-	client  *s3.Client
-	uploads *transfermanager.Client
-	loc     location
-	url     string
-	base    string // what precedes every key: empty, or the prefix and a slash
+	client *s3.Client
+	parts  *parts
+	loc    location
+	url    string
+	base   string // what precedes every key: empty, or the prefix and a slash
 }
 
 func openS3(ctx context.Context, loc location) (*bucket, error) {
@@ -75,7 +66,7 @@ func openS3(ctx context.Context, loc location) (*bucket, error) {
 }
 
 func newBucket(cfg aws.Config, loc location) *bucket {
-	b := &bucket{loc: loc, url: loc.String()}
+	b := &bucket{loc: loc, url: loc.String(), parts: newParts()}
 	if loc.prefix != "" {
 		b.base = loc.prefix + "/"
 	}
@@ -85,11 +76,6 @@ func newBucket(cfg aws.Config, loc location) *bucket {
 		if loc.endpoint != "" {
 			o.BaseEndpoint = &loc.endpoint
 		}
-	})
-	b.uploads = transfermanager.New(b.client, func(o *transfermanager.Options) {
-		o.PartSizeBytes = partSize
-		o.MultipartUploadThreshold = partSize
-		o.FailTimeout = abortTimeout
 	})
 	return b
 }
@@ -117,12 +103,7 @@ func (b *bucket) Put(ctx context.Context, key string, r io.Reader) (Info, error)
 		return Info{}, err
 	}
 	src := newSource(ctx, r)
-	in := &transfermanager.UploadObjectInput{Bucket: &b.loc.bucket, Key: &name, Body: src}
-	if b.loc.kmsKeyID != "" {
-		in.ServerSideEncryption = transfertypes.ServerSideEncryptionAwsKms
-		in.SSEKMSKeyID = &b.loc.kmsKeyID
-	}
-	_, err = b.uploads.UploadObject(ctx, in)
+	err = b.upload(ctx, name, src)
 	switch {
 	case src.err != nil:
 		return Info{}, op.own(src.err)
@@ -142,10 +123,7 @@ func (b *bucket) Create(ctx context.Context, key string, data []byte) error {
 	in := &s3.PutObjectInput{
 		Bucket: &b.loc.bucket, Key: &name, Body: bytes.NewReader(data), IfNoneMatch: aws.String("*"),
 	}
-	if b.loc.kmsKeyID != "" {
-		in.ServerSideEncryption = types.ServerSideEncryptionAwsKms
-		in.SSEKMSKeyId = &b.loc.kmsKeyID
-	}
+	in.ServerSideEncryption, in.SSEKMSKeyId = b.encryption()
 	_, err = b.client.PutObject(ctx, in)
 	switch {
 	case statusCode(err) == http.StatusPreconditionFailed:

@@ -46,6 +46,18 @@ func TestQuantileFindsWhatOneInTwentyExceeds(t *testing.T) {
 	}
 }
 
+// What takes minutes is known to after a hundred runs, though the prior is 2 s.
+func TestQuantileFindsMinutesSoon(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	var q overflow.Quantile
+	for range 100 {
+		q.Observe(time.Duration(200 * math.Exp(0.6*random.NormFloat64()-0.18) * float64(time.Second)))
+	}
+	if got := q.Value(); got < 160*time.Second || got > 600*time.Second { // it is 448 s
+		t.Errorf("after 100 runs %v", got)
+	}
+}
+
 func TestBySizeFindsTheLineAndWhatOneInTwentyExceeds(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	var b overflow.BySize

@@ -31,7 +31,7 @@ func (b *BySize) Observe(bytes int64, d time.Duration) {
 		return
 	}
 	if b.N == enough {
-		b.Above = Quantile{Average: Mean{N: 1, Seconds: 1}, Seconds: 1.5}
+		b.Above = Quantile{Average: Mean{N: 40, Seconds: 1}, Seconds: 1.5}
 	}
 	if b.N >= enough { // the line means something
 		b.Above.Observe(seconds(y / b.line(x)))

@@ -19,6 +19,7 @@ type BudgetRow struct {
 	Budget   float64 `json:"budget_usd_per_h"`
 	Order    string  `json:"order"`
 	Result
+	Worst float64 `json:"max_hour_usd_worst"`
 }
 
 // CompareBudgets runs the policy sized under budgets in every order, with functions
@@ -39,7 +40,7 @@ func CompareBudgets(ctx context.Context, workloads []string, first uint64, n int
 		return nil, err
 	}
 	for i, r := range results {
-		rows[i].Result = r.Result
+		rows[i].Result, rows[i].Worst = r.Result, r.Worst
 	}
 	return rows, nil
 }

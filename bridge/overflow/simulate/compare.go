@@ -31,6 +31,7 @@ type Row struct {
 	Workload string `json:"workload"`
 	Policy   string `json:"policy"`
 	Result
+	Worst float64 `json:"max_hour_usd_worst"` // the highest MaxHour of a seed
 }
 
 // Case is one combination to run.
@@ -68,6 +69,9 @@ func Compare(ctx context.Context, cases []Case, first uint64, n int) ([]Row, err
 	rows := make([]Row, len(cases))
 	for i, c := range cases {
 		rows[i] = Row{Workload: c.Workload, Policy: c.Policy, Result: mean(results[i])}
+		for _, r := range results[i] {
+			rows[i].Worst = max(rows[i].Worst, r.MaxHour)
+		}
 	}
 	return rows, ctx.Err()
 }
@@ -83,7 +87,7 @@ func Grid(workloads, policies []string) []Case {
 	return cases
 }
 
-// mean averages results; the most of an hour and the peak are the highest.
+// mean averages results; the peak is the highest.
 func mean(results []Result) Result {
 	var m Result
 	for _, r := range results {
@@ -98,11 +102,11 @@ func mean(results []Result) Result {
 		m.Offloaded += r.Offloaded
 		m.Idle += r.Idle
 		m.Colds += r.Colds
-		m.MaxHour = max(m.MaxHour, r.MaxHour)
+		m.MaxHour += r.MaxHour
 		m.Peak = max(m.Peak, r.Peak)
 	}
 	n := float64(len(results))
-	for _, v := range []*float64{&m.Missed, &m.CloudPrice, &m.PerThousand, &m.Mean, &m.MeanWait, &m.P50, &m.P99, &m.Offloaded, &m.Idle} {
+	for _, v := range []*float64{&m.Missed, &m.CloudPrice, &m.PerThousand, &m.Mean, &m.MeanWait, &m.P50, &m.P99, &m.Offloaded, &m.Idle, &m.MaxHour} {
 		*v /= n
 	}
 	m.Jobs /= len(results)

@@ -47,6 +47,9 @@ func (b *Bridge) told(d decision) execution.DecisionData {
 		Delegated: b.counts.delegated, Returned: b.counts.returned, Residue: b.counts.residue}
 }
 
+// Now is what the bridge decides now, and what has come of its decisions.
+func (b *Bridge) Now() execution.DecisionData { return b.told(b.steerer.current()) }
+
 // publish tells a decision, and waits for nothing.
 func (b *Bridge) publish(at time.Time, data execution.DecisionData) {
 	e := execution.NewDecision(b.host, at, data)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sagefleet/sagefleet/bridge"
+	"github.com/sagefleet/sagefleet/bridge/budget"
 	"github.com/sagefleet/sagefleet/bridge/reconcile"
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/deploy/lambdalocal"
@@ -39,6 +40,7 @@ type Config struct {
 	LambdaEnv   []string
 	Concurrency int // Lambda environments at most; 4
 	Language    string
+	BudgetUSD   float64 // what the Lambda may cost in an hour; 0 is no limit
 }
 
 // Platform is what runs.
@@ -47,8 +49,10 @@ type Platform struct {
 	Objects storage.Store
 	Fleet   bus.Config
 	Lambda  *lambdalocal.Service // nil without a bridge
+	Bridge  *bridge.Bridge       // nil without one
 
 	dir     string
+	budget  budget.Config
 	Monitor *telemetry.Monitor // of everything in this process together
 }
 
@@ -180,6 +184,7 @@ func (p *Platform) addBridge(ctx context.Context, group *errgroup.Group, cfg Con
 	}
 	over, err := settings.Parse[bridge.Config](map[string]string{
 		"BRIDGE_SLOTS": strconv.Itoa(cfg.Concurrency), "OVERFLOW_CPU": "0", // this host's CPU is also the Lambda's
+		"BUDGET_HOUR_USD": strconv.FormatFloat(cfg.BudgetUSD, 'f', -1, 64),
 	})
 	if err != nil {
 		return err
@@ -188,6 +193,7 @@ func (p *Platform) addBridge(ctx context.Context, group *errgroup.Group, cfg Con
 	if err != nil {
 		return err
 	}
+	p.Bridge, p.budget = b, over.Budget
 	p.Monitor.Check("bridge", b.Bound)
 	p.Monitor.Register(b.Collector())
 	group.Go(func() error { return p.Lambda.Run(named(ctx, "lambda")) })

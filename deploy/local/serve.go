@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 
 	"github.com/sagefleet/sagefleet/bridge/overflow/simulate"
+	"github.com/sagefleet/sagefleet/bridge/shares"
 	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/producer/api"
+	"github.com/sagefleet/sagefleet/producer/console"
 	"github.com/sagefleet/sagefleet/producer/server"
 	"github.com/sagefleet/sagefleet/shared/guard"
 	"github.com/sagefleet/sagefleet/shared/ledger"
@@ -48,9 +50,24 @@ func (p *Platform) openServer(ctx context.Context, l net.Listener) (*server.Serv
 		return nil, nil, err
 	}
 	s, err := server.Open(ctx, server.Parts{JS: p.JS, Objects: p.Objects, Fleet: p.Fleet, StateTTL: cfg.Attempts.StateTTL, Ledger: history,
-		Access: anyone, Monitor: p.Monitor, Plan: simulate.Answer}, cfg.Server, cfg.API)
+		Access: anyone, Monitor: p.Monitor, Budget: p.spending(), Plan: simulate.Answer}, cfg.Server, cfg.API)
 	if err != nil {
 		return nil, nil, errors.Join(err, history.Close())
 	}
 	return s, history, nil
+}
+
+// spending says what the Lambda may cost and did; nil without a bridge.
+func (p *Platform) spending() func(context.Context) (console.Budget, error) {
+	if p.Bridge == nil {
+		return nil
+	}
+	return func(ctx context.Context) (console.Budget, error) {
+		s, err := shares.ReadSpent(ctx, p.JS, p.budget)
+		b := console.Budget{Settled: s.Total, Short: s.Short}
+		for _, l := range s.Limits {
+			b.Limits = append(b.Limits, console.Limit(l))
+		}
+		return b, err
+	}
 }

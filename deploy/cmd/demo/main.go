@@ -24,6 +24,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/deploy/local"
 	"github.com/sagefleet/sagefleet/producer"
+	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/history"
 	"github.com/sagefleet/sagefleet/shared/outcome"
@@ -42,6 +43,7 @@ type options struct {
 	Listen  string        `default:"127.0.0.1:0" placeholder:"ADDRESS" help:"Where to serve it; only addresses of this machine alone (${default})."`
 	Rate    int           `default:"40" help:"With --serve, how many files to submit in a minute after the burst; 0 is none (${default})."`
 	Lang    string        `enum:"es,en" default:"es" help:"Language of the reports: ${enum}."`
+	Budget  float64       `name:"budget-usd" default:"1" placeholder:"USD" help:"What the Lambda may cost in an hour, at AWS prices; 0 is no limit (${default})."`
 	Timeout time.Duration `default:"10m" help:"Give up when the burst takes longer."`
 }
 
@@ -75,8 +77,8 @@ func run(ctx context.Context, opts options) error {
 	if (opts.Config == "") != (len(opts.Data) == 0) {
 		return errors.New("--config and --data go together")
 	}
-	if opts.Files < 1 || opts.Workers < 1 {
-		return errors.New("--files and --workers take 1 or more")
+	if opts.Files < 1 || opts.Workers < 1 || !(opts.Budget >= 0) {
+		return errors.New("--files and --workers take 1 or more, --budget-usd 0 or more")
 	}
 	dir, err := directory(opts.Dir)
 	if err != nil {
@@ -93,7 +95,7 @@ func run(ctx context.Context, opts options) error {
 	if err != nil {
 		return err
 	}
-	return local.Run(ctx, local.Config{Dir: dir, Workers: opts.Workers, Lambda: []string{self}, Language: opts.Lang},
+	return local.Run(ctx, local.Config{Dir: dir, Workers: opts.Workers, Lambda: []string{self}, Language: opts.Lang, BudgetUSD: opts.Budget},
 		func(ctx context.Context, p *local.Platform) error {
 			d := demo{opts: opts, dir: dir, platform: p, out: newScreen(os.Stdout, opts.JSON)}
 			if !opts.Serve {
@@ -170,7 +172,11 @@ func (d demo) burst(ctx context.Context, all []producer.Submission) error {
 	if err != nil {
 		return err
 	}
-	d.out.result(report, took, filepath.Join(d.dir, "storage"))
+	overflow, err := d.overflow(ctx)
+	if err != nil {
+		return err
+	}
+	d.out.result(report, overflow, took, filepath.Join(d.dir, "storage"))
 	if err := d.keepReports(ctx, keys); err != nil {
 		return err
 	}
@@ -178,6 +184,22 @@ func (d demo) burst(ctx context.Context, all []producer.Submission) error {
 		return fmt.Errorf("the history check found %d violations, %d lost, %d doubled", len(report.Findings), report.Lost, report.Doubled)
 	}
 	return nil
+}
+
+// overflow is what the bridge decided, and what came of it.
+type overflow struct {
+	Policy    string `json:"policy"`    // in force
+	Decisions uint64 `json:"decisions"` // told
+	Residue   uint64 `json:"residue"`   // delegated although a worker had a free slot
+}
+
+func (d demo) overflow(ctx context.Context) (overflow, error) {
+	stream, err := d.platform.JS.Stream(ctx, bus.StreamDecisions)
+	if err != nil {
+		return overflow{}, fmt.Errorf("count decisions: %w", err)
+	}
+	now := d.platform.Bridge.Now()
+	return overflow{now.Policy, stream.CachedInfo().State.Msgs, now.Residue}, nil
 }
 
 // await watches the outcomes until every request has one.

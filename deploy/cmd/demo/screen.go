@@ -71,6 +71,7 @@ func (s *screen) progress(n, all int, by map[string]int, lag queue.Backlog) {
 // summary is the demo's line of JSON.
 type summary struct {
 	history.Report
+	overflow
 	Seconds float64 `json:"seconds"`
 	WaitMS  struct {
 		P50 float64 `json:"p50"`
@@ -78,10 +79,10 @@ type summary struct {
 	} `json:"wait_ms"`
 }
 
-func (s *screen) result(r history.Report, took time.Duration, storage string) {
+func (s *screen) result(r history.Report, o overflow, took time.Duration, storage string) {
 	p50, p99 := r.Waits.Percentile(50), r.Waits.Percentile(99)
 	if s.json {
-		line := summary{Report: r, Seconds: took.Seconds()}
+		line := summary{Report: r, overflow: o, Seconds: took.Seconds()}
 		line.WaitMS.P50, line.WaitMS.P99 = millis(p50), millis(p99)
 		_ = json.NewEncoder(s.w).Encode(line)
 		return
@@ -96,6 +97,7 @@ func (s *screen) result(r history.Report, took time.Duration, storage string) {
 	row("by Lambda", "%d\t$%.6f at AWS prices", r.ByExecutor[execution.OnLambda], r.CostUSD)
 	row("throughput", "%.1f executions/s\t%.1f s in all", float64(r.Accepted)/took.Seconds(), took.Seconds())
 	row("wait", "p50 %.0f ms\tp99 %.0f ms", millis(p50), millis(p99))
+	row("policy", "%s\t%d decisions told, %d delegated beside a free slot", o.Policy, o.Decisions, o.Residue)
 	row("lost", "%d", r.Lost)
 	row("doubled", "%d", r.Doubled)
 	_ = t.Flush()

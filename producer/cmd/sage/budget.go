@@ -8,12 +8,10 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sagefleet/sagefleet/bridge/budget"
 	"github.com/sagefleet/sagefleet/bridge/shares"
 	"github.com/sagefleet/sagefleet/producer/console"
-	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/settings"
 )
 
@@ -39,15 +37,6 @@ Exit codes:
 	2  wrong usage, or a system failure`
 }
 
-// spent is what the budget and its shares look like.
-type spent struct {
-	Limits []budget.Left   `json:"limits"`
-	Total  float64         `json:"settled_usd"` // all that was ever settled
-	Short  string          `json:"short,omitempty"`
-	Lead   string          `json:"lead,omitempty"`
-	Shares []shares.Status `json:"shares"`
-}
-
 // Run shows the budget.
 func (c budgetCommand) Run(ctx context.Context, a *app) error {
 	limits, err := settings.Parse[budget.Config](env.ToMap(os.Environ()))
@@ -62,7 +51,7 @@ func (c budgetCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer nc.Close()
-	s, err := readSpent(ctx, js, limits)
+	s, err := shares.ReadSpent(ctx, js, limits)
 	if err != nil {
 		return err
 	}
@@ -72,21 +61,8 @@ func (c budgetCommand) Run(ctx context.Context, a *app) error {
 	return a.printBudget(s)
 }
 
-func readSpent(ctx context.Context, js jetstream.JetStream, limits budget.Config) (spent, error) {
-	kv, err := js.KeyValue(ctx, bus.BucketBudget)
-	if err != nil {
-		return spent{}, fmt.Errorf("open bucket %s: %w", bus.BucketBudget, err)
-	}
-	account, all, err := shares.Read(ctx, shares.NewBucket(kv))
-	if err != nil {
-		return spent{}, err
-	}
-	return spent{Limits: budget.Open(limits, account.Budget).Report(time.Now()), Total: float64(account.Budget.Settled) / 1e9,
-		Short: account.Short, Lead: account.Lead, Shares: all}, nil
-}
-
-// shown is what the console shows of it.
-func (s spent) shown() console.Budget {
+// shownBudget is what the console shows of it.
+func shownBudget(s shares.Spent) console.Budget {
 	b := console.Budget{Settled: s.Total, Short: s.Short}
 	for _, l := range s.Limits {
 		b.Limits = append(b.Limits, console.Limit(l))
@@ -94,7 +70,7 @@ func (s spent) shown() console.Budget {
 	return b
 }
 
-func (a *app) printBudget(s spent) error {
+func (a *app) printBudget(s shares.Spent) error {
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	if len(s.Limits) == 0 {
 		fmt.Fprintln(table, "This command was told no limit, so it can't say what is left. If bridges have one, set the same here:")

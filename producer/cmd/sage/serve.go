@@ -14,6 +14,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/bridge/budget"
 	"github.com/sagefleet/sagefleet/bridge/overflow/simulate"
+	"github.com/sagefleet/sagefleet/bridge/shares"
 	"github.com/sagefleet/sagefleet/producer/access"
 	"github.com/sagefleet/sagefleet/producer/api"
 	"github.com/sagefleet/sagefleet/producer/console"
@@ -124,8 +125,8 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	spending := func(ctx context.Context) (console.Budget, error) {
-		s, err := readSpent(ctx, js, cfg.Budget)
-		return s.shown(), err
+		s, err := shares.ReadSpent(ctx, js, cfg.Budget)
+		return shownBudget(s), err
 	}
 	s, err := server.Open(ctx, server.Parts{JS: js, Objects: monitor.Store(objects), Presign: presign, Fleet: cfg.Fleet, StateTTL: cfg.Attempts.StateTTL,
 		Ledger: history, Access: gate, Monitor: monitor, Budget: spending, Plan: simulate.Answer}, cfg.Server, cfg.API)

@@ -18,6 +18,10 @@ func (f fields) walk(v reflect.Value) {
 		if !v.IsNil() {
 			f.walk(v.Elem())
 		}
+	case reflect.Map:
+		for _, value := range v.Seq2() {
+			f.walk(value)
+		}
 	case reflect.Slice:
 		for i := range v.Len() {
 			f.walk(v.Index(i))

@@ -10,6 +10,14 @@ import (
 	"testing"
 )
 
+func TestEveryFormatHasItsFirstForm(t *testing.T) {
+	for name := range messages {
+		if _, err := os.Stat(filepath.Join("testdata", "first", name+".json")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // What the first version wrote lies in queues and in storage. It must be read for
 // ever, whole; -update leaves these files alone. New fields may come.
 func TestTheFirstFormIsStillRead(t *testing.T) {

@@ -18,6 +18,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/sagefleet/sagefleet/bridge/shares"
+	"github.com/sagefleet/sagefleet/producer/access"
+	"github.com/sagefleet/sagefleet/producer/configurations"
+	"github.com/sagefleet/sagefleet/producer/notices"
+	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/heartbeat"
 	"github.com/sagefleet/sagefleet/shared/state"
@@ -67,6 +72,13 @@ var messages = map[string]message{
 	"record-retry":         as[state.Record],
 	"record-succeeded":     as[state.Record],
 	"record-cached":        as[state.Record],
+	"delegation-invoked":   as[delegation.Entry],
+	"delegation-failed":    as[delegation.Entry],
+	"account":              as[shares.Account],
+	"share":                as[shares.Share],
+	"notice":               as[notices.Record],
+	"token":                as[access.Record],
+	"configuration":        as[configurations.Version],
 }
 
 func TestMessagesKeepTheirForm(t *testing.T) {
@@ -194,6 +206,7 @@ var hidden = []string{
 	"execution.Outcome.Usage", // stands in records and events, which have their own
 	// Written from version 2 on.
 	"execution.Request.Version", "execution.Delegation.Version", "state.Record.Version",
+	"delegation.Entry.Version", "shares.Account.Version", "shares.Share.Version", "notices.Record.Version", "access.Record.Version",
 }
 
 func TestEveryFieldIsShown(t *testing.T) {

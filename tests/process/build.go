@@ -14,8 +14,13 @@ const root = "../.." // of the module, from the folder of any package of tests
 
 // Build builds programs into dir, with build tags if there are any.
 func Build(dir, tags string, programs ...string) error {
+	return BuildFrom(root, dir, tags, programs...)
+}
+
+// BuildFrom is Build of the sources in a folder.
+func BuildFrom(sources, dir, tags string, programs ...string) error {
 	build := exec.Command("go", append([]string{"build", "-tags", tags, "-o", dir + string(filepath.Separator)}, programs...)...)
-	build.Dir = root
+	build.Dir = sources
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the fleet: %w\n%s", err, out)
 	}

@@ -36,8 +36,9 @@ type Slots struct {
 	// Local is how many executions that no Lambda can take run besides: a file of
 	// many gigabytes neither waits behind small ones nor holds them up.
 	Local int `env:"LOCAL_SLOTS" envDefault:"1"`
-	// Mailbox is how many of the first one mailbox may have at once; 0 is all. When
-	// several mailboxes have work waiting they share the slots evenly in any case.
+	// Mailbox is how many of the first one mailbox may have at once in this worker, so that a
+	// fleet has as many times the workers; 0 is all. When several mailboxes have work waiting
+	// they share the slots evenly in any case. Bridges know no such limit.
 	Mailbox int `env:"MAILBOX_SLOTS" envDefault:"0"`
 	// Deadline is how long after its acceptance an execution should have ended, as for a bridge.
 	// While the oldest can't any more, three of four slots go to what can; 0 is never.

@@ -1,12 +1,17 @@
 package chaos
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math"
+	"net/http"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -54,6 +59,10 @@ func TestSoak(t *testing.T) {
 	delete(f.vars, "SAGE_FAILPOINT_DIR") // looking there costs more than the step itself
 	f.addWorker()
 	f.addBridge(f.startLambda(t))
+	for _, s := range f.services {
+		s.vars = maps.Clone(s.vars)
+		s.vars["METRICS_LISTEN"] = "127.0.0.1:0"
+	}
 	f.revive(t)
 	f.workHere(t)
 	all := []*series{{name: "goroutines of a worker, its clients and a Lambda service", judged: true, sample: func() (float64, error) {
@@ -61,6 +70,7 @@ func TestSoak(t *testing.T) {
 	}}}
 	for _, p := range []*process.Process{f.services[0].Process, f.services[1].Process} {
 		all = append(all, of(t, p, true)...)
+		all = append(all, goroutines(t, p))
 	}
 	all = append(all, of(t, f.server.Process, false)...) // keeps the history: it may grow with that
 
@@ -117,6 +127,30 @@ func of(t testing.TB, p *process.Process, judged bool) []*series {
 		{name: name + " threads", judged: judged, sample: func() (float64, error) { n, err := it.NumThreads(); return float64(n), err }},
 		{name: name + " file descriptors", judged: judged, sample: func() (float64, error) { n, err := it.NumFDs(); return float64(n), err }},
 	}
+}
+
+// goroutines are those that a process tells of itself.
+func goroutines(t testing.TB, p *process.Process) *series {
+	t.Helper()
+	lines := p.Logged("metrics are served")
+	if len(lines) == 0 {
+		t.Fatalf("%s serves no metrics", p)
+	}
+	name := strings.Split(p.String(), "[")[0]
+	return &series{name: name + " goroutines", judged: true, sample: func() (float64, error) {
+		answer, err := http.Get("http://" + lines[0].Address + "/metrics")
+		if err != nil {
+			return 0, err
+		}
+		defer answer.Body.Close()
+		metrics := bufio.NewScanner(answer.Body)
+		for metrics.Scan() {
+			if n, ok := strings.CutPrefix(metrics.Text(), "go_goroutines "); ok {
+				return strconv.ParseFloat(n, 64)
+			}
+		}
+		return 0, errors.Join(errors.New(name+" doesn't tell its goroutines"), metrics.Err())
+	}}
 }
 
 // soak submits at a steady rate, samples, waits for the end of all and returns how

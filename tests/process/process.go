@@ -174,6 +174,7 @@ type Line struct {
 	Level   string  `json:"level"`
 	Message string  `json:"message"`
 	Error   string  `json:"error"`
+	Address string  `json:"address"`  // that is listened on
 	RetryIn float64 `json:"retry_in"` // ms
 }
 

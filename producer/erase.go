@@ -15,6 +15,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/intake"
 	"github.com/sagefleet/sagefleet/shared/outcome"
@@ -40,8 +41,10 @@ type Erased struct {
 	Letters     int               `json:"letters"`
 	Events      int               `json:"events"`
 	// Left are inputs that were read from elsewhere, and are others' to remove.
-	Left   []string `json:"left,omitempty"`
-	DryRun bool     `json:"dry_run,omitempty"`
+	Left []string `json:"left,omitempty"`
+	// Inbox says that it came from a folder, where the sender's file lies yet.
+	Inbox  bool `json:"inbox,omitempty"`
+	DryRun bool `json:"dry_run,omitempty"`
 }
 
 // Erase removes what an ended execution holds of a customer: inputs, results,
@@ -56,6 +59,7 @@ func (p *Operator) Erase(ctx context.Context, mailbox, id, why string, dryRun bo
 	}
 	e.Generations = len(ends)
 	for _, o := range ends {
+		e.Inbox = e.Inbox || o.Method == intake.MethodInbox
 		if o.Erased != nil {
 			e.By, e.Already = *o.Erased, true
 		}
@@ -66,12 +70,10 @@ func (p *Operator) Erase(ctx context.Context, mailbox, id, why string, dryRun bo
 	if err := r.files(ctx, ends); err != nil {
 		return e, err
 	}
+	failpoint.Hit(failpoint.FilesErased)
 	if !dryRun {
 		for _, o := range ends {
-			if _, err := p.outcomes.Erase(ctx, o.Key, e.By); err != nil {
-				return e, err
-			}
-			if err := p.states.Forget(ctx, o.Key); err != nil {
+			if err := p.forget(ctx, o.Key, e.By); err != nil {
 				return e, err
 			}
 		}
@@ -79,13 +81,54 @@ func (p *Operator) Erase(ctx context.Context, mailbox, id, why string, dryRun bo
 	if err := r.letters(ctx); err != nil {
 		return e, err
 	}
+	failpoint.Hit(failpoint.LettersErased)
 	if err := r.told(ctx); err != nil || dryRun {
 		return e, err
 	}
+	failpoint.Hit(failpoint.EventsErased)
 	last := ends[len(ends)-1]
 	return e, p.events.Publish(execution.EventErased, execution.NewEvent(execution.EventErased, e.By.By, e.By.At, execution.EventData{
 		Key: last.Key, State: last.Kind.Terminal(), Attempt: last.Attempt, Token: execution.AttemptToken(last.Attempt),
 		Executor: execution.ByOperator, Reason: e.By.Reason}))(ctx)
+}
+
+// forget leaves of one generation its tombstone, its letters and its events. Faults of
+// delegations and of answers may quote the data.
+func (p *Operator) forget(ctx context.Context, k execution.Key, how execution.Erasure) error {
+	if _, err := p.outcomes.Erase(ctx, k, how); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.OutcomeErased)
+	if err := p.states.Forget(ctx, k); err != nil {
+		return err
+	}
+	if err := p.purge(ctx, bus.BucketDelegations, k.Path()); err != nil {
+		return err
+	}
+	if err := p.purge(ctx, bus.BucketNotices, "*."+k.Path()+".>"); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.RecordErased)
+	return nil
+}
+
+// purge removes what a bucket holds under the keys that match.
+func (p *Operator) purge(ctx context.Context, bucket, keys string) error {
+	kv, err := p.js.KeyValue(ctx, bucket)
+	if err != nil {
+		return fmt.Errorf("open bucket %s: %w", bucket, err)
+	}
+	found, err := kv.ListKeysFiltered(ctx, keys)
+	if err != nil {
+		return fmt.Errorf("look for %s in bucket %s: %w", keys, bucket, err)
+	}
+	defer func() { _ = found.Stop() }()
+	for key := range found.Keys() {
+		if err := kv.Purge(ctx, key, jetstream.PurgeTTL(time.Second)); err != nil {
+			return fmt.Errorf("remove %s from bucket %s: %w", key, bucket, err)
+		}
+	}
+	return nil
 }
 
 // ends are the outcomes of all generations, none of which is open.

@@ -8,8 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/bus/bustest"
+	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/outcome"
@@ -55,7 +59,8 @@ func (f fleet) traces(t *testing.T) (n int) {
 		}
 		n += min(1, bytes.Count(data.Bytes(), []byte(secret)))
 	}
-	for _, name := range []string{bus.StreamExecutions, bus.StreamLater, bus.StreamDead, bus.StreamEvents, "KV_" + bus.BucketState} {
+	for _, name := range []string{bus.StreamExecutions, bus.StreamLater, bus.StreamDead, bus.StreamEvents, "KV_" + bus.BucketState,
+		"KV_" + bus.BucketDelegations, "KV_" + bus.BucketNotices} {
 		stream, err := f.js.Stream(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
@@ -102,9 +107,10 @@ func TestEraseLeavesATombstoneAndNothingElse(t *testing.T) {
 		if _, err := objects.Put(t.Context(), "cache/ab/other", strings.NewReader("hash\n{\"execution_id\":\"e2\"}")); err != nil {
 			t.Fatal(err)
 		}
+		f.quote(t)
 		before := f.traces(t)
 		dry, err := f.operator(t).Erase(t.Context(), "m", "e1", "asked for", true)
-		if err != nil || f.traces(t) != before || before < 5 {
+		if err != nil || f.traces(t) != before || before < 8 {
 			t.Errorf("%d traces, %d after the dry run: %v", before, f.traces(t), err)
 		}
 		e, err := f.operator(t).Erase(t.Context(), "m", "e1", "asked for", false)
@@ -113,6 +119,11 @@ func TestEraseLeavesATombstoneAndNothingElse(t *testing.T) {
 		}
 		if n := f.traces(t); n != 0 {
 			t.Errorf("%d traces are left", n)
+		}
+		if kv, err := f.js.KeyValue(t.Context(), bus.BucketNotices); err != nil {
+			t.Error(err)
+		} else if _, err := kv.Get(t.Context(), "answer.m.e2.1.webhook"); err != nil {
+			t.Errorf("another's answer: %v", err)
 		}
 		if _, err := objects.Stat(t.Context(), "cache/ab/other"); err != nil {
 			t.Error(err)
@@ -130,6 +141,77 @@ func TestEraseLeavesATombstoneAndNothingElse(t *testing.T) {
 			t.Errorf("status %+v: %v", s, err)
 		}
 	})
+}
+
+// quote has a bridge and whoever answers senders note faults that quote the data.
+func (f fleet) quote(t *testing.T) { f.quoteAs(t, f.js, f.js) }
+
+func (f fleet) quoteAs(t *testing.T, bridge, notify jetstream.JetStream) {
+	t.Helper()
+	kv, err := bridge.KeyValue(t.Context(), bus.BucketDelegations)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC()
+	if _, err := delegation.New(bridge, kv, time.Hour).Save(t.Context(), delegation.Entry{Key: key(1), Token: 1, Number: 1, State: delegation.Failed,
+		Function: "sage", Bridge: "b", Mode: delegation.ModeSync, Invoked: now, Expiry: now, Updated: now, Code: "REMOTE_FAILED", Reason: secret}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if kv, err = notify.KeyValue(t.Context(), bus.BucketNotices); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"answer.m.e1.1.webhook", "answer.m.e1.1.email.abc"} {
+		if _, err := kv.PutString(t.Context(), key, secret); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := kv.PutString(t.Context(), "answer.m.e2.1.webhook", "another's"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// An operator has the rights that an erasure takes.
+func TestAnOperatorMayErase(t *testing.T) {
+	t.Parallel()
+	s, security := bustest.RunSecured(t, map[string][]string{"m": {"m"}})
+	as := func(i bus.Identity) jetstream.JetStream { return security.Connect(t, s, i) }
+	admin := as(bus.IdentityAdmin)
+	if err := bus.Provision(t.Context(), admin, s.Config); err != nil {
+		t.Fatal(err)
+	}
+	f := fleet{js: as(bus.IdentityOperator), objects: storagetest.Dir(t)}
+	f.outcomes = outcome.New(f.objects)
+	f.commit(t, execution.Outcome{Key: key(1), Kind: execution.Succeeded})
+	f.quoteAs(t, as(bus.IdentityBridge), as(bus.IdentityNotify))
+	if e, err := f.operator(t).Erase(t.Context(), "m", "e1", "asked for", false); err != nil {
+		t.Errorf("erased %+v: %v", e, err)
+	}
+	for bucket, want := range map[string]uint64{bus.BucketDelegations: 0, bus.BucketNotices: 1} {
+		held := func() uint64 { // markers of what was removed stay for a second
+			stream, err := admin.Stream(t.Context(), "KV_"+bucket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return stream.CachedInfo().State.Msgs
+		}
+		for deadline := time.Now().Add(20 * time.Second); held() != want; time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s holds %d", bucket, held())
+			}
+		}
+	}
+}
+
+// What came from a folder is said to lie there yet.
+func TestWhatIsLeftInAFolderIsReported(t *testing.T) {
+	t.Parallel()
+	for method, want := range map[string]bool{"inbox": true, "api": false} {
+		f := newFleet(t)
+		f.commit(t, execution.Outcome{Key: key(1), Kind: execution.Succeeded, Method: method})
+		if e, err := f.operator(t).Erase(t.Context(), "m", "e1", "", false); err != nil || e.Inbox != want {
+			t.Errorf("%s: %+v, %v", method, e, err)
+		}
+	}
 }
 
 func TestOnlyWhatEndedIsErased(t *testing.T) {

@@ -78,6 +78,9 @@ func (b *Books) Begin(ctx context.Context, a execution.Attempt, expiry time.Time
 	e.Trace = a.Request.Trace
 	e.Reservation, e.Invoked, e.Updated, e.Expiry = reservation, now.UTC(), now.UTC(), expiry.UTC()
 	revision, err := b.enter(work, e)
+	if err == nil {
+		err = failpoint.Err(failpoint.Entered)
+	}
 	if late := machine.Since(now); err == nil && late > patience {
 		// This process was stopped meanwhile, and others may have drawn conclusions.
 		err = fault.New(CodeLate, "it took %v to write it down", late)
@@ -86,11 +89,11 @@ func (b *Books) Begin(ctx context.Context, a execution.Attempt, expiry time.Time
 		err = unwritten(err)
 		if fault.CodeOf(err) != CodeDelegated {
 			b.withdraw(ctx, e, err)
+			failpoint.Hit(failpoint.Withdrawn)
 		}
 		b.settle(ctx, reservation, 0)
 		return nil, err
 	}
-	failpoint.Hit(failpoint.Entered)
 	return func(ctx context.Context, r remote.Result) { revision = b.end(ctx, e, revision, r) }, nil
 }
 

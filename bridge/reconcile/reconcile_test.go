@@ -73,6 +73,28 @@ func TestMissingLetterIsWritten(t *testing.T) {
 	}
 }
 
+// A dead letter that was kept for its time is not missing.
+func TestALetterWhoseTimeIsOverIsNotWritten(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, storagetest.Dir(t))
+	r := f.reconciler(t, "h1", config)
+	stream, err := f.js.Stream(t.Context(), bus.StreamDead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := stream.CachedInfo().Config
+	dead.MaxAge, dead.Duplicates = 100*time.Millisecond, 100*time.Millisecond
+	if _, err := f.js.UpdateStream(t.Context(), dead); err != nil {
+		t.Fatal(err)
+	}
+	f.commit(t, f.submit(t, "e1"), execution.Dead)
+	f.record(t, request("e1"), execution.Dead.Terminal())
+	time.Sleep(dead.MaxAge)
+	if done := sweeps(t, r, 2); done.Repaired != 0 {
+		t.Errorf("did %+v", done)
+	}
+}
+
 func TestLostWorkIsPublishedAgainOnce(t *testing.T) {
 	t.Parallel()
 	storagetest.Each(t, func(t *testing.T, objects storage.Store) {

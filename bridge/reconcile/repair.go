@@ -10,7 +10,9 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/intake"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/queue"
@@ -149,6 +151,7 @@ func (r *Reconciler) requeue(ctx context.Context, k execution.Key, s *suspect, a
 	if err := queue.Republish(ctx, r.js, request, accepted, strconv.FormatInt(occasion, 10)); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.Restored)
 	done.Requeued++
 	return r.tell(ctx, execution.EventRepaired, execution.EventData{Key: k, State: execution.Accepted, Code: "NOT_QUEUED",
 		Token: uint64(occasion), Reason: "it was accepted, and on no queue; it was published again", Enqueued: accepted}) //nolint:gosec // a time
@@ -202,12 +205,14 @@ func (r *Reconciler) checkEnd(ctx context.Context, k execution.Key, done *Summar
 		if err := r.ending.Settle(ctx, rec, revision, o); err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.Resettled)
 		what = append(what, "record and event")
 	}
-	if o.Kind == execution.Dead && !buried {
+	if o.Kind == execution.Dead && !buried && r.lettersKept(ctx).Before(o.Finished) {
 		if err := r.bury(ctx, o); err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.Reburied)
 		what = append(what, "dead letter")
 	}
 	if what == nil {
@@ -217,6 +222,15 @@ func (r *Reconciler) checkEnd(ctx context.Context, k execution.Key, done *Summar
 	return r.tell(ctx, execution.EventRepaired, execution.EventData{Key: k, State: o.Kind.Terminal(), Attempt: o.Attempt,
 		Token: execution.AttemptToken(o.Attempt), Executor: o.Executor, Code: "NOT_SETTLED",
 		Reason: "it had an outcome and was left without " + strings.Join(what, " and "), Finished: o.Finished})
+}
+
+// lettersKept is since when dead letters are kept.
+func (r *Reconciler) lettersKept(ctx context.Context) (since time.Time) {
+	stream, err := r.js.Stream(ctx, bus.StreamDead)
+	if err != nil || stream.CachedInfo().Config.MaxAge == 0 {
+		return since
+	}
+	return time.Now().Add(-stream.CachedInfo().Config.MaxAge)
 }
 
 // bury stores the dead letter of o, with the request if it was kept.
@@ -238,7 +252,9 @@ func (r *Reconciler) tell(ctx context.Context, kind string, what execution.Event
 	zerolog.Ctx(ctx).Warn().Str("mailbox", what.Mailbox).Str("execution", what.Key.ID).Str("code", what.Code).
 		Str("reason", what.Reason).Msg("execution " + kind)
 	what.Executor = cmp.Or(what.Executor, "reconciler")
-	return r.events.Publish(kind, execution.NewEvent(kind, r.host, time.Now(), what))(ctx)
+	err := r.events.Publish(kind, execution.NewEvent(kind, r.host, time.Now(), what))(ctx)
+	failpoint.Hit(failpoint.Repaired)
+	return err
 }
 
 func isMissing(err error) bool { return errors.Is(err, storage.ErrNotFound) }

@@ -12,6 +12,7 @@ import (
 	"github.com/sagefleet/sagefleet/producer"
 	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
+	"github.com/sagefleet/sagefleet/shared/intake"
 )
 
 // Codes of files that are rejected before anything is stored.
@@ -20,9 +21,6 @@ const (
 	CodeTooLarge   fault.Code = "FILE_TOO_LARGE"
 	CodeUnreadable fault.Code = "FILE_UNREADABLE"
 )
-
-// method is how the files arrived, as reports show it.
-const method = "inbox"
 
 // ending is what came of a submission: nil, a *rejection, or what to try again after.
 type ending struct {
@@ -65,7 +63,7 @@ func (in *Inbox) submitFile(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
-	_, err = in.submit.Submit(ctx, producer.Submission{Mailbox: j.folder.mailbox, ID: j.id, Method: method, Config: config,
+	_, err = in.submit.Submit(ctx, producer.Submission{Mailbox: j.folder.mailbox, ID: j.id, Method: intake.MethodInbox, Config: config,
 		Files: []producer.File{{Name: j.name, Open: func() (io.ReadCloser, error) { return j.open() }}}})
 	return err
 }

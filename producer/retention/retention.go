@@ -18,6 +18,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
+	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/intake"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/queue"
@@ -75,6 +76,7 @@ type Report struct {
 	Lost     Freed `json:"lost_attempts"`
 	Cache    Freed `json:"cache"`
 	Listed   int   `json:"listed"` // objects
+	Named    int   `json:"named"`  // objects passed over: work that has not ended takes its files from that execution
 	Open     int   `json:"open"`   // executions passed over although their files are old: they have not ended
 	DryRun   bool  `json:"dry_run,omitempty"`
 }
@@ -104,7 +106,11 @@ func Open(ctx context.Context, js jetstream.JetStream, objects storage.Store, cf
 // error, too.
 func (c *Collector) Run(ctx context.Context, dryRun bool, progress func(Report)) (Report, error) {
 	s := &sweep{Collector: c, Report: Report{DryRun: dryRun}, progress: progress}
-	err := errors.Join(s.attempts(ctx), s.inputs(ctx), s.cache(ctx))
+	var err error
+	if s.named, err = c.named(ctx); err != nil {
+		return s.Report, err
+	}
+	err = errors.Join(s.attempts(ctx), s.inputs(ctx), s.cache(ctx))
 	return s.Report, err
 }
 
@@ -113,6 +119,7 @@ type sweep struct {
 	*Collector
 	Report
 	progress func(Report)
+	named    map[string]bool // prefixes of executions that others take files from
 }
 
 // each lists the objects under prefix and has look see them.
@@ -171,6 +178,10 @@ func (s *sweep) attempts(ctx context.Context) error {
 		case o.Erased != nil || attempt != o.Attempt && older(info.Modified, s.cfg.Lost):
 			return s.remove(ctx, info, &s.Lost)
 		case attempt == o.Attempt && older(o.Finished, s.cfg.Attempts):
+			if s.named[intake.Prefix(k.Mailbox, k.ID)] {
+				s.Named++
+				return nil
+			}
 			return s.remove(ctx, info, &s.Attempts)
 		}
 		return nil
@@ -181,11 +192,11 @@ func (s *sweep) attempts(ctx context.Context) error {
 // under a mailbox by themselves is theirs.
 func (s *sweep) inputs(ctx context.Context) error {
 	var of string
-	var over bool
+	var over, named bool
 	var files []storage.Info
 	flush := func() error {
 		defer func() { files = files[:0] }()
-		if !over {
+		if !over || named {
 			return nil
 		}
 		// The request goes first: without its files it must not be found.
@@ -194,6 +205,9 @@ func (s *sweep) inputs(ctx context.Context) error {
 				if _, _, isRequest, _ := intake.Parse(info.Key); isRequest == first {
 					if err := s.remove(ctx, info, &s.Inputs); err != nil {
 						return err
+					}
+					if isRequest {
+						failpoint.Hit(failpoint.Unrequested)
 					}
 				}
 			}
@@ -209,13 +223,17 @@ func (s *sweep) inputs(ctx context.Context) error {
 			if err := flush(); err != nil {
 				return err
 			}
-			of, over = owner, false
+			of, over, named = owner, false, s.named[owner]
 			if older(info.Modified, s.cfg.Inputs) {
 				var err error
 				if over, err = s.over(ctx, mailbox, id); err != nil {
 					return err
 				}
 			}
+		}
+		if over && named {
+			s.Named++
+			return nil
 		}
 		if over {
 			const most = execution.MaxInputs + 2 // and the request, and a configuration

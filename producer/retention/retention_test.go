@@ -148,6 +148,64 @@ func TestCollect(t *testing.T) {
 	})
 }
 
+// What an execution that has not ended takes files from is kept until it has, and so is
+// what that one took them from.
+func TestWhatOthersTakeFilesFromIsKept(t *testing.T) {
+	t.Parallel()
+	for _, stream := range []string{bus.StreamExecutions, bus.StreamLater} {
+		server, security := bustest.RunSecured(t, map[string][]string{"ventas": {"ventas"}})
+		as := func(i bus.Identity) jetstream.JetStream { return security.Connect(t, server, i) }
+		if err := bus.Provision(t.Context(), as(bus.IdentityAdmin), server.Config); err != nil {
+			t.Fatal(err)
+		}
+		gc, js := as(bus.IdentityGC), as(bus.IdentityBridge)
+		objects, err := storage.Open(t.Context(), "file://"+t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{"source", "origin", "other"} {
+			submitted(t, objects, id)
+		}
+		commit(t, objects, "origin", execution.Succeeded)
+		commit(t, objects, "other", execution.Succeeded)
+		o := execution.Outcome{Key: request("source").Key(), Kind: execution.Succeeded, Attempt: execution.NewAttemptID(7), Number: 1,
+			Finished: time.Now().UTC(), Inputs: []execution.File{{Name: "a.csv", Source: storage.Join(objects.URL(), intake.Prefix("ventas", "origin")) + "/aaaa"}}}
+		if _, err := outcome.New(objects).Commit(t.Context(), o, []outcome.Data{{Name: "big", Bytes: bytes.Repeat([]byte("x"), outcome.InlineLimit+1)}}); err != nil {
+			t.Fatal(err)
+		}
+		waits := request("open")
+		waits.Inputs = []execution.Input{{SourceExecutionID: "source", Filename: "a.csv"}}
+		data, err := json.Marshal(waits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		subject := bus.SubjectExec("ventas", "open")
+		if stream == bus.StreamLater {
+			subject = bus.SubjectLater(waits.Key())
+		}
+		if _, err := js.Publish(t.Context(), subject, data); err != nil {
+			t.Fatal(err)
+		}
+		r, err := collect(t, gc, objects, past, false)
+		left := list(t, objects)
+		kept := len(under(left, intake.Prefix("ventas", "source")+"/")) == 3 && len(under(left, intake.Prefix("ventas", "origin")+"/")) == 3 &&
+			len(under(left, outcome.AttemptPrefix(o.Key, o.Attempt))) == 1
+		if err != nil || !kept || len(under(left, intake.Prefix("ventas", "other")+"/")) != 0 || r.Named < 7 {
+			t.Errorf("%s: left %q, reported %+v, %v", stream, left, r, err)
+		}
+		s, err := js.Stream(t.Context(), stream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.DeleteMsg(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		if r, err = collect(t, gc, objects, past, false); err != nil || r.Named != 0 || len(under(list(t, objects), intake.Root)) != 0 {
+			t.Errorf("%s: it has ended; left %q, reported %+v, %v", stream, list(t, objects), r, err)
+		}
+	}
+}
+
 func under(keys []string, prefix string) (found []string) {
 	for _, key := range keys {
 		if strings.HasPrefix(key, prefix) {

@@ -47,13 +47,14 @@ func TestProvisionRefusesDriftAndNamesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := s.Config
-	other.AckWait, other.EventsMaxAge = 7*time.Second, 2*time.Hour
+	other.AckWait, other.EventsMaxAge, other.DeadMaxAge = 7*time.Second, 2*time.Hour, 720*time.Hour
 	err := bus.Provision(t.Context(), js, other)
 	if fault.CodeOf(err) != bus.CodeDrift || !fault.IsPermanent(err) {
 		t.Fatalf("Provision with another configuration: %v, want %s", err, bus.CodeDrift)
 	}
 	for _, want := range []string{
 		"stream EVENTS: max_age: server has 1h0m0s, fleet needs 2h0m0s",
+		"stream DEAD: max_age: server has 0s, fleet needs 720h0m0s",
 		"consumer EXECUTIONS/fleet: ack_wait: server has 2s, fleet needs 7s",
 		"sage admin provision --apply",
 	} {

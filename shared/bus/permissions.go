@@ -52,7 +52,8 @@ func (i Identity) Permissions(mailboxes ...string) Permissions {
 		p.Publish = join(look(), locksAndRecords(), []Grant{{prefixEvent + "*.*", "what happened"}})
 	case IdentityOperator:
 		p.Publish = join(look(), operate(), remove(StreamDead, "an erasure"), remove(StreamEvents, "an erasure"),
-			watchBucket(BucketNotices, "to list them"))
+			watchBucket(BucketNotices, "to list them"), readBucket(BucketNotices, "an erasure"), writeBucket(BucketNotices, "an erasure"),
+			writeBucket(BucketDelegations, "an erasure"))
 	case IdentityServe:
 		p.Publish = join(look(), operate(), readBucket(BucketAccess, "whose a token is"))
 	case IdentityConsole:

@@ -38,6 +38,9 @@ type Config struct {
 	// QueueMaxBytes bounds what may wait; a full queue refuses. -1 is no bound.
 	QueueMaxBytes int64         `env:"QUEUE_MAX_BYTES" envDefault:"-1"`
 	EventsMaxAge  time.Duration `env:"EVENTS_MAX_AGE" envDefault:"168h"` // how long events are kept; 0 is for ever
+	// DeadMaxAge is how long dead letters are kept; 0 is for ever, since they wait for somebody.
+	// One that outlives its files, which RETAIN_INPUTS bounds, can't be redriven any more.
+	DeadMaxAge time.Duration `env:"DEAD_MAX_AGE" envDefault:"0"`
 }
 
 // MaxRequest is how many bytes a request may have on the queue, headers included:
@@ -55,6 +58,8 @@ func (c Config) Validate() error {
 		return settings.Invalid("QUEUE_MAX_ACK_PENDING", c.MaxAckPending, "1 or more")
 	case c.QueueMaxBytes < -1 || c.QueueMaxBytes == 0:
 		return settings.Invalid("QUEUE_MAX_BYTES", c.QueueMaxBytes, "a number of bytes, or -1 for no bound")
+	case c.DeadMaxAge != 0 && c.DeadMaxAge < time.Hour:
+		return settings.Invalid("DEAD_MAX_AGE", c.DeadMaxAge, "1h or more, or 0 to keep dead letters for ever")
 	case c.EventsMaxAge < 0:
 		return settings.Invalid("EVENTS_MAX_AGE", c.EventsMaxAge, "a positive duration, or 0 to keep events for ever")
 	}
@@ -105,6 +110,7 @@ func (c Config) Topology() Topology {
 
 	dead := stream(StreamDead, "Dead letters: the message as it came, and why", prefixDead+">")
 	dead.MaxMsgsPerSubject = 1
+	dead.MaxAge = c.DeadMaxAge
 
 	advisories := stream(StreamAdvisories, "What the server says about deliveries given up",
 		"$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES."+StreamExecutions+".*",

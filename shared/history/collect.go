@@ -26,6 +26,7 @@ type collector struct {
 
 	horizon     time.Time // what ended earlier need not have an event or a dead letter
 	eventsSince time.Time
+	letters     time.Time // what ended earlier need not have a dead letter
 	refused     int
 	hashed      int64 // bytes of results
 	large       int   // large results among them
@@ -232,6 +233,13 @@ func (c *collector) readEvents(ctx context.Context) error {
 }
 
 func (c *collector) readLetters(ctx context.Context) error {
+	stream, err := c.js.Stream(ctx, bus.StreamDead)
+	if err != nil {
+		return err
+	}
+	if age := stream.CachedInfo().Config.MaxAge; age > 0 {
+		c.letters = time.Now().Add(-age)
+	}
 	return bus.Scan(ctx, c.js, bus.StreamDead, bus.Scope{}, func(msg *jetstream.RawStreamMsg) error {
 		c.count("dead letters")
 		mailbox, id, generation, err := bus.ParseDead(msg.Subject)

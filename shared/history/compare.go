@@ -73,7 +73,7 @@ func (j *judge) compareRecord(g *generation) {
 func (j *judge) compareLetter(g *generation) {
 	isDead := execution.Kind(g.outcome.State) == execution.Dead
 	switch {
-	case isDead && g.letter == nil && j.mustBeComplete(g):
+	case isDead && g.letter == nil && j.mustBeComplete(g) && time.Unix(0, g.outcome.At).After(j.letters.Add(clockSkew)):
 		j.find(g, Complete, nil, repair, "it is DEAD, and there is no dead letter")
 	case !isDead && g.letter != nil:
 		j.find(g, OneEnd, nil, "believe OUTCOME", "it ended %s, and there is a dead letter", g.outcome.State)

@@ -131,6 +131,7 @@ func Verify(ctx context.Context, js jetstream.JetStream, outcomes *outcome.Store
 		return Report{}, err
 	}
 	j := newJudge(ctx, js, outcomes, opts, c.horizon)
+	j.letters = c.letters
 	j.report.Refused, j.report.EventsSince = c.refused, c.eventsSince
 	j.report.Hashed, j.report.Large, j.report.Sized = c.hashed, c.large, c.sized
 	for f, err := range facts.sorted() {

@@ -86,6 +86,17 @@ func (w world) buries(k execution.Key) {
 	w.must(err)
 }
 
+// keepLetters bounds the time that dead letters are kept.
+func (w world) keepLetters(age time.Duration) {
+	w.t.Helper()
+	stream, err := w.js.Stream(w.t.Context(), bus.StreamDead)
+	w.must(err)
+	config := stream.CachedInfo().Config
+	config.MaxAge, config.Duplicates = age, min(age, config.Duplicates)
+	_, err = w.js.UpdateStream(w.t.Context(), config)
+	w.must(err)
+}
+
 func (w world) request(k execution.Key) execution.Request {
 	return execution.Request{ID: k.ID, Mailbox: k.Mailbox, Generation: k.Generation, Config: execution.Config{Text: "x"},
 		Inputs: []execution.Input{{URI: "file:///srv/inputs/a.csv", Filename: "a.csv"}}}
@@ -132,19 +143,21 @@ func TestCheckFindsEachViolation(t *testing.T) {
 			w.ends(two, ok, "b", now)
 			w.tells(two, ok, "b")
 		}},
-		"no trace":             {history: func(world) {}, want: []history.Guarantee{history.Durable}, lost: 1},
-		"stored and gone":      {history: func(w world) { w.stores(one) }, want: []history.Guarantee{history.NotLost}, lost: 1},
-		"recorded and gone":    {history: func(w world) { w.records(one, execution.Running, "") }, want: []history.Guarantee{history.NotLost}, lost: 1},
-		"it still waits":       {history: func(w world) { w.publishes(one) }, want: []history.Guarantee{history.NotLost}, lost: 1},
-		"the outcome is gone":  {history: func(w world) { w.tells(one, ok, "a") }, want: []history.Guarantee{history.Unchanged}, lost: 1},
-		"two commits":          {history: func(w world) { w.ends(one, ok, "a", now); w.tells(one, ok, "a"); w.tells(one, ok, "b") }, want: []history.Guarantee{history.OneResult}, doubled: 1},
-		"another was told":     {history: func(w world) { w.ends(one, ok, "a", now); w.tells(one, ok, "b") }, want: []history.Guarantee{history.Unchanged}},
-		"told another kind":    {history: func(w world) { w.ends(one, ok, "a", now); w.tells(one, bad, "a") }, want: []history.Guarantee{history.OneEnd}},
-		"recorded another":     {history: func(w world) { w.ends(one, ok, "a", now); w.tells(one, ok, "a"); w.records(one, "DEAD", "a") }, want: []history.Guarantee{history.OneEnd}},
-		"buried alive":         {history: func(w world) { w.ends(one, ok, "a", now); w.tells(one, ok, "a"); w.buries(one) }, want: []history.Guarantee{history.OneEnd}},
-		"the end was not told": {history: func(w world) { w.ends(one, ok, "a", now) }, want: []history.Guarantee{history.Complete}},
-		"the record hangs":     {history: func(w world) { w.ends(one, ok, "a", now); w.tells(one, ok, "a"); w.records(one, execution.Running, "") }, want: []history.Guarantee{history.Complete}},
-		"dead, not buried":     {history: func(w world) { w.ends(one, bad, "a", now); w.tells(one, bad, "a") }, want: []history.Guarantee{history.Complete}},
+		"no trace":                        {history: func(world) {}, want: []history.Guarantee{history.Durable}, lost: 1},
+		"stored and gone":                 {history: func(w world) { w.stores(one) }, want: []history.Guarantee{history.NotLost}, lost: 1},
+		"recorded and gone":               {history: func(w world) { w.records(one, execution.Running, "") }, want: []history.Guarantee{history.NotLost}, lost: 1},
+		"it still waits":                  {history: func(w world) { w.publishes(one) }, want: []history.Guarantee{history.NotLost}, lost: 1},
+		"the outcome is gone":             {history: func(w world) { w.tells(one, ok, "a") }, want: []history.Guarantee{history.Unchanged}, lost: 1},
+		"two commits":                     {history: func(w world) { w.ends(one, ok, "a", now); w.tells(one, ok, "a"); w.tells(one, ok, "b") }, want: []history.Guarantee{history.OneResult}, doubled: 1},
+		"another was told":                {history: func(w world) { w.ends(one, ok, "a", now); w.tells(one, ok, "b") }, want: []history.Guarantee{history.Unchanged}},
+		"told another kind":               {history: func(w world) { w.ends(one, ok, "a", now); w.tells(one, bad, "a") }, want: []history.Guarantee{history.OneEnd}},
+		"recorded another":                {history: func(w world) { w.ends(one, ok, "a", now); w.tells(one, ok, "a"); w.records(one, "DEAD", "a") }, want: []history.Guarantee{history.OneEnd}},
+		"buried alive":                    {history: func(w world) { w.ends(one, ok, "a", now); w.tells(one, ok, "a"); w.buries(one) }, want: []history.Guarantee{history.OneEnd}},
+		"the end was not told":            {history: func(w world) { w.ends(one, ok, "a", now) }, want: []history.Guarantee{history.Complete}},
+		"the record hangs":                {history: func(w world) { w.ends(one, ok, "a", now); w.tells(one, ok, "a"); w.records(one, execution.Running, "") }, want: []history.Guarantee{history.Complete}},
+		"dead, not buried":                {history: func(w world) { w.ends(one, bad, "a", now); w.tells(one, bad, "a") }, want: []history.Guarantee{history.Complete}},
+		"dead, its letter's time over":    {history: func(w world) { w.keepLetters(time.Second); w.ends(one, bad, "a", now); w.tells(one, bad, "a") }},
+		"dead, its letter too early gone": {history: func(w world) { w.keepLetters(time.Hour); w.ends(one, bad, "a", now); w.tells(one, bad, "a") }, want: []history.Guarantee{history.Complete}},
 		"redriven alive": {history: func(w world) {
 			w.ends(one, ok, "a", now)
 			w.tells(one, ok, "a")

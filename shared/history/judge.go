@@ -20,6 +20,7 @@ type judge struct {
 	outcomes *outcome.Store
 	opts     Options
 	horizon  time.Time
+	letters  time.Time // what ended before may have lost its dead letter
 	recent   time.Time // what is younger may be under way
 	report   Report
 

@@ -19,6 +19,9 @@ const Root = "inputs/"
 // CacheRoot is the prefix of cached findings in storage.
 const CacheRoot = "cache/"
 
+// MethodInbox is the method of what was put into a folder.
+const MethodInbox = "inbox"
+
 const requestName = "request.json"
 
 // Prefix is where the inputs of an execution are stored.

@@ -18,6 +18,7 @@ import (
 // How much is done. The defaults are for go test; `task crashpoints` does it all.
 var (
 	seeds    = flag.Int("seeds", 1, "how often each step is crashed")
+	points   = flag.String("points", "", "the steps that are crashed, with commas; all when empty")
 	places   = flag.String("stores", "file", "where the fleets keep their files: file, s3, with commas")
 	lanes    = flag.Int("lanes", 6, "how many fleets run at once for each store")
 	ackWait  = flag.Duration("ackwait", 2*time.Second, "QUEUE_ACK_WAIT")

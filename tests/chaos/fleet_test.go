@@ -99,7 +99,7 @@ const (
 func (f *fleet) startLambda(t testing.TB) *lambdalocal.Service {
 	t.Helper()
 	cfg := lambdalocal.Config{Function: function, Command: []string{program("lambda")}, Concurrency: lambdaConcurrency,
-		Timeout: lambdaTimeout}
+		Timeout: lambdaTimeout, Events: lambdalocal.Events{RetryDelay: time.Second}}
 	for name, value := range f.vars {
 		cfg.Env = append(cfg.Env, name+"="+value)
 	}

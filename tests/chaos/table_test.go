@@ -25,15 +25,15 @@ type table struct {
 type row struct {
 	store string
 	point failpoint.Point
+	leads bool
 }
 
-func (tb *table) add(store string, p failpoint.Point, took time.Duration, ok bool) {
+func (tb *table) add(key row, took time.Duration, ok bool) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	if tb.rows == nil {
 		tb.rows, tb.lost = map[row][]time.Duration{}, map[row]int{}
 	}
-	key := row{store, p}
 	if !ok {
 		tb.lost[key]++
 		took = patience
@@ -46,12 +46,30 @@ func (tb *table) add(store string, p failpoint.Point, took time.Duration, ok boo
 // be running any more, which is the function's timeout and the margin.
 var announced = map[failpoint.Point]bool{failpoint.Entered: true, failpoint.Invoking: true}
 
-// percentile is of the recovery times after crashes at the announced points, or at
-// all others.
-func (tb *table) percentile(p float64, atAnnounced bool) time.Duration {
+// kindOfRow tells crashes apart by what recovery has to wait for.
+type kindOfRow string
+
+const (
+	ofAll       kindOfRow = "by redelivery"
+	ofAnnounced kindOfRow = "with an invocation announced"
+	ofLeading   kindOfRow = "of the bridge that repairs for all"
+)
+
+func (r row) kind() kindOfRow {
+	switch {
+	case r.leads:
+		return ofLeading
+	case announced[r.point]:
+		return ofAnnounced
+	}
+	return ofAll
+}
+
+// percentile is of the recovery times after crashes of a kind.
+func (tb *table) percentile(p float64, of kindOfRow) time.Duration {
 	var all []time.Duration
 	for r, times := range tb.rows {
-		if announced[r.point] == atAnnounced {
+		if r.kind() == of {
 			all = append(all, times...)
 		}
 	}
@@ -71,9 +89,13 @@ func (tb *table) String() string {
 	var all []time.Duration
 	lost := 0
 	for _, r := range slices.SortedFunc(maps.Keys(tb.rows), func(a, b row) int {
-		return cmp.Or(cmp.Compare(a.store, b.store), cmp.Compare(a.point, b.point))
+		return cmp.Or(cmp.Compare(a.store, b.store), cmp.Compare(a.point, b.point), cmp.Compare(a.kind(), b.kind()))
 	}) {
-		line(r.store, string(r.point), tb.rows[r], tb.lost[r])
+		point := string(r.point)
+		if r.leads {
+			point += ", the leading bridge"
+		}
+		line(r.store, point, tb.rows[r], tb.lost[r])
 		all = append(all, tb.rows[r]...)
 		lost += tb.lost[r]
 	}

@@ -18,7 +18,8 @@ type eraseCommand struct {
 func (eraseCommand) Help() string {
 	return `Removes the inputs, results, cached findings, dead letters, record and events of an execution that has ended, in all ` +
 		`its generations. What stays is that it ended, how and when, and who erased it, when and why. It can't be undone; what ` +
-		`was interrupted is completed by running it again. A bucket that keeps old versions, and backups, keep theirs.
+		`was interrupted is completed by running it again. A bucket that keeps old versions, and backups, keep theirs. Of what came ` +
+		`from a folder that sage watch watches, the file in processed/ stays: it is said so, and is the operator's to remove.
 
 	sage erase lunes --mailbox ventas --reason "the customer asked for it" --dry-run
 
@@ -65,6 +66,9 @@ func (c eraseCommand) print(a *app, e producer.Erased) error {
 	}
 	for _, uri := range e.Left {
 		table = append(table, [2]string{"left", printable(uri) + ", which is not the fleet's"})
+	}
+	if e.Inbox {
+		table = append(table, [2]string{"left", "the file as it was put into the folder that `sage watch` watches: remove it from its processed/"})
 	}
 	return rows(a.stdout, table)
 }

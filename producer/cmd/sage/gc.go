@@ -22,7 +22,7 @@ type gcCommand struct {
 func (gcCommand) Help() string {
 	return `Deletes the files of executions that ended more than RETAIN_INPUTS ago, their large results after RETAIN_ATTEMPTS, ` +
 		`what attempts left that lost after RETAIN_LOST, and cached results after RETAIN_CACHE. Outcomes, with the reports inside ` +
-		`them, stay; so does everything of executions that have not ended, and files that nobody submitted. It may be interrupted ` +
+		`them, stay; so does everything of executions that have not ended, what they name by source_execution_id, and files that nobody submitted. It may be interrupted ` +
 		`at any time. It deletes from storage: give it credentials of its own.
 
 	sage admin gc --dry-run
@@ -100,9 +100,13 @@ func (a *app) printFreed(r retention.Report) error {
 		total.Objects += f.Objects
 		total.Bytes += f.Bytes
 	}
-	return rows(a.stdout, [][2]string{
+	table := [][2]string{
 		{"inputs", text(r.Inputs)}, {"results", text(r.Attempts)}, {"lost attempts", text(r.Lost)}, {"cache", text(r.Cache)},
 		{what, text(total)}, {"listed", count(r.Listed, "object")},
 		{"not ended", count(r.Open, "execution") + " with old files"},
-	})
+	}
+	if r.Named > 0 {
+		table = append(table, [2]string{"in use", count(r.Named, "old object") + " that work which has not ended names"})
+	}
+	return rows(a.stdout, table)
 }

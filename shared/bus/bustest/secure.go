@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 
 	"github.com/sagefleet/sagefleet/shared/bus"
@@ -77,6 +78,21 @@ func (s Security) Run(t testing.TB, cfg bus.ServerConfig) Server {
 		parsed.ServerName, parsed.NoLog, parsed.NoSigs = o.ServerName, true, true
 		*o = *parsed
 	})
+}
+
+// Connect connects to s as i until the test ends.
+func (s Security) Connect(t testing.TB, to Server, i bus.Identity) jetstream.JetStream {
+	t.Helper()
+	nc, err := bus.Connect(t.Context(), s.As(i, to.Config), i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := bus.Open(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
 }
 
 // Variables are what a program is told to connect as i.

@@ -98,7 +98,7 @@ func (l *Lead) Tend(ctx context.Context) error {
 		delete(a.Issued, name)
 	}
 	changed = changed || a.Live != before.value.Live || a.Short != before.value.Short || a.Starved != before.value.Starved
-	if changed || time.Since(l.wrote) >= l.cfg.Lease/3 {
+	if changed || time.Since(l.wrote) >= l.cfg.Lease/4 { // each round of the ticker
 		a.Lead, a.Led = l.host, time.Now().UTC()
 		if _, err := save(ctx, l.store, keyAccount, a, before.revision); err != nil {
 			return err

@@ -34,6 +34,7 @@ type Member struct {
 	empty   time.Time    // since when none is left; zero while some are
 	refused time.Time    // when a mailbox last had none left of its own
 	spent   budget.State // as the lead last wrote it; never changed
+	heard   time.Time    // when it last did, or this one began
 
 	onShared func(bridges int)
 
@@ -128,6 +129,7 @@ func (m *Member) Run(ctx context.Context, drained <-chan struct{}) error {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	m.begin()
+	m.hear()
 	m.refresh(quiet)
 	m.write(quiet, true)
 	for {
@@ -197,6 +199,7 @@ func (m *Member) refresh(ctx context.Context) {
 	if read.revision <= m.accountR {
 		return
 	}
+	m.hear()
 	if live := read.value.Live; m.onShared != nil && live > 0 && live != m.account.Live {
 		m.onShared(live)
 	}

@@ -1,6 +1,7 @@
 package shares
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -22,6 +23,8 @@ func (m *Member) Open(now time.Time) (ok bool, reason string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
+	case m.abandoned(now):
+		return false, fmt.Sprintf("no bridge leads, or the store can't be read: nothing was heard of the lead for %v", m.cfg.Lease)
 	case m.left > 0 || m.empty.IsZero():
 		return true, ""
 	case m.short != "":
@@ -36,11 +39,14 @@ func (m *Member) Open(now time.Time) (ok bool, reason string) {
 // not ended: as many as there are unused tickets, less those for which nobody has asked
 // for a ticket yet.
 func (m *Member) Room(taken int) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.abandoned(time.Now()) {
+		return 0
+	}
 	if !m.limits.Limited() {
 		return math.MaxInt
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	left := m.left
 	if time.Since(m.refused) < refusedFor {
 		left = min(left, few)
@@ -48,11 +54,25 @@ func (m *Member) Room(taken int) int {
 	return max(0, left-max(0, taken-m.using))
 }
 
+// abandoned reports whether the share of what the Lambda takes isn't granted any more,
+// because the lead was silent for as long as a bridge may be. With a budget the tickets
+// say that: the unused ones are reserved, and there are no more. The lock is held.
+func (m *Member) abandoned(now time.Time) bool {
+	return !m.limits.Limited() && !m.heard.IsZero() && now.Sub(m.heard) > m.cfg.Lease
+}
+
 // Report describes all limits as of now, by the account as the lead last wrote it.
 func (m *Member) Report(now time.Time) []budget.Left {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return budget.Open(m.limits, m.spent).Report(now)
+}
+
+// hear notes that the lead has written the account.
+func (m *Member) hear() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.heard = time.Now()
 }
 
 // publish says to Open, Room and Report what the share has now.

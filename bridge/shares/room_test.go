@@ -115,3 +115,42 @@ func TestWithoutALeadNothingIsIssued(t *testing.T) {
 		}
 	})
 }
+
+// Without a budget, too, a bridge takes nothing while no other grants it a share of what
+// the Lambda takes: those who don't hear of each other would all take all of it.
+func TestASilentLeadLeavesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(1, budget.Config{})
+		w.faulty = false
+		b := &bridge{w: w, name: "b1"}
+		m := shares.NewMember(store{b}, budget.Config{}, worst, 5*slots, b.name, timing)
+		ctx, stop := context.WithCancel(context.Background())
+		w.running.Go(func() { _ = m.Run(ctx, ctx.Done()) })
+		lead := func() (end func()) {
+			leading, end := context.WithCancel(ctx)
+			w.running.Go(func() { _ = shares.NewLead(store{b}, ledger{b}, budget.Config{}, b.name, timing).Run(leading) })
+			return end
+		}
+		takes := func(want bool, when string) {
+			t.Helper()
+			ok, reason := m.Open(time.Now())
+			if room := m.Room(0); ok != want || (room > 0) != want || ok == (reason != "") {
+				t.Errorf("%s: open %v because %q, room %d", when, ok, reason, room)
+			}
+		}
+		end := lead()
+		time.Sleep(10 * timing.Lease)
+		takes(true, "while one leads")
+		end()
+		time.Sleep(timing.Lease / 2)
+		takes(true, "half a lease after its death")
+		time.Sleep(timing.Lease)
+		takes(false, "one and a half after")
+		lead()
+		time.Sleep(time.Second)
+		takes(true, "when another leads")
+		stop()
+		w.running.Wait()
+	})
+}

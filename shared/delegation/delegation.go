@@ -17,7 +17,9 @@ import (
 // State is where a delegation stands.
 type State string
 
-// The states. In the first three the work may be going on; in the others it can't be.
+// The states. In the first three the work may be going on; in the others it can't be. None
+// says "reserved": that is the ticket's word (see package shares), written before any entry.
+// A bridge that dies in between has asked nobody, so there is nothing to wait for.
 const (
 	// Invoked is written just before the Lambda is asked: a bridge that dies then
 	// leaves nobody who knows whether it was.

@@ -22,7 +22,8 @@ type delegationsCommand struct {
 // Help documents the exit codes.
 func (delegationsCommand) Help() string {
 	return `What bridges have handed to a Lambda, the oldest change first. What is over is listed for a
-day, or as long as STATE_TTL says.
+day, or as long as STATE_TTL says. What an invocation may cost is reserved before it gets an entry,
+by a ticket in the bridge's share of the budget, which "sage budget" counts and the entry names.
 
 	invoked  the Lambda is asked; it may be running until the expiry
 	running  Lambda has taken the event

@@ -75,6 +75,23 @@ func TestProvision(t *testing.T) {
 	compare(t, "provision.golden", results...)
 }
 
+// As JSON the same is told, with the same exit codes.
+func TestProvisionJSON(t *testing.T) {
+	t.Parallel()
+	server := bustest.Run(t)
+	for _, tt := range []struct {
+		flags          []string
+		code           int
+		differ, gotten bool
+	}{{nil, exitDiffers, true, false}, {[]string{"--apply"}, exitOK, true, true}, {nil, exitOK, false, false}} {
+		r := sage(t.Context(), append([]string{"admin", "provision", "--json", "--nats", server.Config.URL}, tt.flags...)...)
+		var p provisioned
+		if err := json.Unmarshal([]byte(r.stdout), &p); err != nil || r.code != tt.code || (len(p.Differences) > 0) != tt.differ || (len(p.Applied) > 0) != tt.gotten {
+			t.Errorf("%q: exit %d, %s, %v", tt.flags, r.code, r.stdout, err)
+		}
+	}
+}
+
 func TestBacklog(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

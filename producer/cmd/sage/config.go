@@ -165,6 +165,7 @@ func (c configListCommand) Run(ctx context.Context, a *app) error {
 type configShowCommand struct {
 	Config  string `arg:"" help:"Name, or name@version."`
 	Mailbox string `env:"SAGE_MAILBOX" default:"general" help:"Mailbox (casilla) it belongs to."`
+	JSON    bool   `name:"json" help:"Print one line of JSON, with what the list says of it."`
 }
 
 // Help gives an example, and documents the exit codes.
@@ -179,11 +180,20 @@ Exit codes:
 	2  there is none, wrong usage, or a system failure`
 }
 
+// shownConfig is what --json prints of one.
+type shownConfig struct {
+	configurations.Version
+	Text string `json:"text"`
+}
+
 // Run prints a configuration as it was put.
 func (c configShowCommand) Run(ctx context.Context, a *app) error {
-	_, text, err := a.getConfig(ctx, c.Mailbox, c.Config)
+	v, text, err := a.getConfig(ctx, c.Mailbox, c.Config)
 	if err != nil {
 		return err
+	}
+	if c.JSON {
+		return printJSON(a.stdout, shownConfig{v, string(text)})
 	}
 	_, err = a.stdout.Write(text)
 	return err
@@ -205,6 +215,7 @@ type configDiffCommand struct {
 	From    string `arg:"" help:"Name, or name@version."`
 	To      string `arg:"" help:"Another, or the path of a file."`
 	Mailbox string `env:"SAGE_MAILBOX" default:"general" help:"Mailbox (casilla) they belong to."`
+	JSON    bool   `name:"json" help:"Print one line of JSON."`
 }
 
 // Help documents the exit codes.
@@ -219,6 +230,14 @@ Exit codes:
 	0  the same text
 	1  they differ
 	2  wrong usage or a system failure`
+}
+
+// configDiff is what --json prints.
+type configDiff struct {
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Same  bool   `json:"same"`
+	Patch string `json:"patch"`
 }
 
 // Run prints the difference.
@@ -240,10 +259,12 @@ func (c configDiffCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	patch := udiff.Unified(v.Ref().String(), to, string(from), string(other))
-	if patch == "" {
-		return nil
+	if c.JSON {
+		err = printJSON(a.stdout, configDiff{v.Ref().String(), to, patch == "", patch})
+	} else {
+		_, err = io.WriteString(a.stdout, patch)
 	}
-	if _, err := io.WriteString(a.stdout, patch); err != nil {
+	if err != nil || patch == "" {
 		return err
 	}
 	return exit(exitDiffers)

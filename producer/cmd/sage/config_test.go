@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
@@ -31,6 +32,17 @@ func TestConfig(t *testing.T) {
 	}
 	if r := f.sage(t, exitOK, "config", "diff", "diaria", changed); r.stdout != "" {
 		t.Errorf("the same text differs: %q", r.stdout)
+	}
+	var shown shownConfig
+	if r := f.sage(t, exitOK, "config", "show", "diaria", "--json"); json.Unmarshal([]byte(r.stdout), &shown) != nil || shown.Text != second || shown.Note != "a comment" {
+		t.Errorf("the latest as JSON is %q", r.stdout)
+	}
+	var diff configDiff
+	if r := f.sage(t, exitDiffers, "config", "diff", "diaria@1", "diaria", "--json"); json.Unmarshal([]byte(r.stdout), &diff) != nil || diff.Same || diff.To != "diaria@2" || !strings.Contains(diff.Patch, "\n+# changed\n") {
+		t.Errorf("the difference as JSON is %q", r.stdout)
+	}
+	if r := f.sage(t, exitOK, "config", "diff", "diaria", changed, "--json"); json.Unmarshal([]byte(r.stdout), &diff) != nil || !diff.Same || diff.Patch != "" {
+		t.Errorf("the same text as JSON is %q", r.stdout)
 	}
 	f.sage(t, exitFailed, "config", "put", "diaria", "testdata/wrong.yaml")
 	f.sage(t, exitFailed, "config", "show", "diaria@3")

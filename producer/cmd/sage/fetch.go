@@ -22,6 +22,15 @@ type fetchCommand struct {
 	To      string `required:"" placeholder:"DIR" type:"path" help:"Folder for the files; made if it is missing."`
 	Mailbox string `env:"SAGE_MAILBOX" default:"general" help:"Mailbox (casilla) it was submitted to."`
 	Force   bool   `help:"Overwrite files that are in the folder already."`
+	JSON    bool   `name:"json" help:"Print one line of JSON."`
+}
+
+// fetched is what --json prints.
+type fetched struct {
+	execution.Key
+	Kind  execution.Kind     `json:"kind"`
+	To    string             `json:"to"`
+	Files []producer.Fetched `json:"files"`
 }
 
 // Help documents the layout and the exit codes.
@@ -65,6 +74,9 @@ func (c fetchCommand) Run(ctx context.Context, a *app) error {
 	files, err := producer.Fetch(ctx, objects, o, dir, c.Force)
 	if err != nil {
 		return err
+	}
+	if c.JSON {
+		return printJSON(a.stdout, fetched{o.Key, o.Kind, c.To, files})
 	}
 	return c.print(a, o, files)
 }

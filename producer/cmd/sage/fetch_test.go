@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,7 +68,11 @@ func TestFetchOverwritesOnlyWhenForced(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"report.json": "mine"}, folder(t, dir)); diff != "" {
 		t.Error(diff)
 	}
-	f.sage(t, exitOK, "fetch", "e1", "--to", dir, "--force")
+	var got fetched
+	r = f.sage(t, exitOK, "fetch", "e1", "--to", dir, "--force", "--json")
+	if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || got.ID != "e1" || got.Kind != "SUCCEEDED" || len(got.Files) != 4 || !got.Files[0].Written {
+		t.Errorf("as JSON: %s, %v", r.stdout, err)
+	}
 	if got := folder(t, dir); got["report.json"] != `{"ok":true}` || len(got) != 4 {
 		t.Errorf("the folder holds %v", got)
 	}

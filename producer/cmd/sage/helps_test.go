@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +52,55 @@ func TestHelpTeaches(t *testing.T) {
 		if own == 0 {
 			t.Errorf("sage %s: no example", path)
 		}
+	}
+}
+
+// Every command tells programs what it tells people, but for those that have a reason.
+func TestEveryCommandHasJSON(t *testing.T) {
+	t.Parallel()
+	exempt := map[string]string{
+		"serve": "a service: it prints nothing, and logs JSON", "watch": "a service: it prints nothing, and logs JSON", "notify": "a service: it prints nothing, and logs JSON",
+		"dead export": "prints JSON lines as it is, or writes files", "completion": "prints a script for a shell",
+	}
+	for _, leaf := range parserOf(t).Model.Leaves(true) {
+		path := commandPath(leaf)
+		has := slices.ContainsFunc(leaf.Flags, func(f *kong.Flag) bool { return f.Name == "json" })
+		switch reason := exempt[path]; {
+		case has && reason != "":
+			t.Errorf("sage %s has --json, and needs no exemption", path)
+		case !has && reason == "":
+			t.Errorf("sage %s has no --json", path)
+		}
+		delete(exempt, path)
+	}
+	for path := range exempt {
+		t.Errorf("there is no sage %s", path)
+	}
+}
+
+// commandPath is a command without its arguments, such as config put.
+func commandPath(leaf *kong.Node) string {
+	var names []string
+	for n := leaf; n != nil && n.Type == kong.CommandNode; n = n.Parent {
+		names = append([]string{n.Name}, names...)
+	}
+	return strings.Join(names, " ")
+}
+
+// What has no fleet of its own in a test prints one line of JSON, too.
+func TestJSONOfThisProgram(t *testing.T) {
+	t.Parallel()
+	var b built
+	if r := sage(t.Context(), "version", "--json"); r.code != exitOK || json.Unmarshal([]byte(r.stdout), &b) != nil || b.Go == "" || b.Platform == "" {
+		t.Errorf("version: %+v", r)
+	}
+	var n natsConfig
+	r := sage(t.Context(), "admin", "nats-config", "--keys", t.TempDir(), "--producer", "ventas=ventas", "--json")
+	if err := json.Unmarshal([]byte(r.stdout), &n); err != nil || r.code != exitOK || !strings.Contains(n.Configuration, "accounts {") || len(n.Users) < 8 {
+		t.Errorf("nats-config: %v, %+v", err, r)
+	}
+	if last := n.Users[len(n.Users)-1]; last.Identity != "producer-ventas" || !strings.HasPrefix(last.PublicKey, "U") || len(last.Mailboxes) != 1 {
+		t.Errorf("its last user is %+v", last)
 	}
 }
 

@@ -23,6 +23,7 @@ type natsConfigCommand struct {
 	Producer   map[string]string `name:"producer" placeholder:"NAME=MAILBOX,…" mapsep:"none" help:"A producer and the mailboxes that it may submit to; may be repeated."`
 	Keys       string            `placeholder:"DIR" type:"path" help:"Where seeds of NKeys are kept: what is missing is made there, readable by its owner alone."`
 	Key        map[string]string `name:"key" placeholder:"IDENTITY=PUBLIC" mapsep:"none" help:"The public NKey of an identity, whose seed is kept elsewhere; may be repeated."`
+	JSON       bool              `name:"json" help:"Print one line of JSON: the configuration as a text, and whose keys are in it."`
 	Name       string            `placeholder:"NAME" help:"The server's name."`
 	Listen     string            `default:"0.0.0.0:4222" help:"Where clients connect."`
 	Monitor    string            `placeholder:"HOST:PORT" help:"Where the server tells how it is; NATS_MONITOR_URL needs it."`
@@ -88,8 +89,31 @@ func (c natsConfigCommand) Run(a *app) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
+	if c.JSON {
+		return printJSON(a.stdout, natsConfigured(s))
+	}
 	_, err := fmt.Fprint(a.stdout, s.Text())
 	return err
+}
+
+// natsConfig is what --json prints.
+type natsConfig struct {
+	Configuration string     `json:"configuration"`
+	Users         []natsUser `json:"users"`
+}
+
+type natsUser struct {
+	Identity  bus.Identity `json:"identity"`
+	PublicKey string       `json:"public_key"`
+	Mailboxes []string     `json:"mailboxes,omitempty"` // of a producer
+}
+
+func natsConfigured(s bus.ServerConfig) natsConfig {
+	n := natsConfig{Configuration: s.Text()}
+	for _, u := range s.Users {
+		n.Users = append(n.Users, natsUser{u.Identity, u.PublicKey, u.Mailboxes})
+	}
+	return n
 }
 
 // publicKey is the one that was given, or that of the seed in the folder of keys,

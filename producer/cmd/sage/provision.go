@@ -10,6 +10,7 @@ import (
 
 type provisionCommand struct {
 	Apply bool `help:"Create what is missing and change what differs."`
+	JSON  bool `name:"json" help:"Print one line of JSON."`
 	Anew  bool `help:"With --apply, also remove and make again the buckets of locks and records where the server can't change them."`
 }
 
@@ -47,6 +48,9 @@ func (c provisionCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if c.JSON {
+		return c.json(ctx, a, changes)
+	}
 	for _, change := range changes {
 		if err := a.printChange(change); err != nil {
 			return err
@@ -73,6 +77,35 @@ func (c provisionCommand) Run(ctx context.Context, a *app) error {
 	}
 	_, err = fmt.Fprintf(a.stdout, "\n%s applied%s\n", count(len(apply), "difference"), left)
 	return err
+}
+
+// provisioned is what --json prints.
+type provisioned struct {
+	Differences []bus.Change `json:"differences"` // before anything was applied
+	Applied     []string     `json:"applied"`     // the objects
+}
+
+func (c provisionCommand) json(ctx context.Context, a *app, changes []bus.Change) error {
+	p := provisioned{Differences: append([]bus.Change{}, changes...), Applied: []string{}}
+	if c.Apply {
+		apply, err := c.wanted(changes)
+		if err == nil {
+			err = bus.Apply(ctx, apply)
+		}
+		if err != nil {
+			return err
+		}
+		for _, change := range apply {
+			p.Applied = append(p.Applied, change.Object)
+		}
+	}
+	if err := printJSON(a.stdout, p); err != nil {
+		return err
+	}
+	if len(changes) > 0 && !c.Apply {
+		return exit(exitDiffers)
+	}
+	return nil
 }
 
 // wanted returns the changes that were asked for. What the fleet can't do without and

@@ -105,6 +105,10 @@ type listedToken struct {
 	Revoked time.Time `json:"revoked,omitzero"`
 }
 
+func listedOf(r access.Record, now time.Time) listedToken {
+	return listedToken{r.Identity, r.State(now), r.Created, r.By, r.Revoked}
+}
+
 // Run lists tokens.
 func (c tokenListCommand) Run(ctx context.Context, a *app) error {
 	tokens, closeIt, err := a.tokens(ctx)
@@ -126,7 +130,7 @@ func (c tokenListCommand) Run(ctx context.Context, a *app) error {
 			continue
 		}
 		if c.JSON {
-			if err := printJSON(a.stdout, listedToken{r.Identity, state, r.Created, r.By, r.Revoked}); err != nil {
+			if err := printJSON(a.stdout, listedOf(r, now)); err != nil {
 				return err
 			}
 			continue
@@ -148,7 +152,8 @@ func (c tokenListCommand) Run(ctx context.Context, a *app) error {
 }
 
 type tokenRevokeCommand struct {
-	ID string `arg:"" name:"id" help:"The token's id, as the list has it: the part between sage_ and the next _."`
+	ID   string `arg:"" name:"id" help:"The token's id, as the list has it: the part between sage_ and the next _."`
+	JSON bool   `name:"json" help:"Print one line of JSON, as the list does."`
 }
 
 // Help says when it takes effect, and documents the exit codes.
@@ -173,6 +178,9 @@ func (c tokenRevokeCommand) Run(ctx context.Context, a *app) error {
 	r, err := tokens.Revoke(ctx, c.ID)
 	if err != nil {
 		return err
+	}
+	if c.JSON {
+		return printJSON(a.stdout, listedOf(r, time.Now()))
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s of %s is revoked\n", r.ID, r.Name)
 	return err

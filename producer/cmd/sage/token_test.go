@@ -40,7 +40,10 @@ func TestToken(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.stdout), &listed); err != nil || listed.ID != who.ID || listed.State != "good" || listed.Hash != nil {
 		t.Errorf("listed %s, %v", r.stdout, err)
 	}
-	f.sage(t, exitOK, "token", "revoke", who.ID)
+	r = f.sage(t, exitOK, "token", "revoke", who.ID, "--json")
+	if err := json.Unmarshal([]byte(r.stdout), &listed); err != nil || listed.ID != who.ID || listed.State != "revoked" || listed.Hash != nil {
+		t.Errorf("revoked %s, %v", r.stdout, err)
+	}
 	if _, err := gate.Identify(request); err == nil {
 		t.Error("the revoked token is good")
 	}

@@ -192,7 +192,8 @@ func (c *Console) redriveGroup(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/dead?"+back.Encode(), http.StatusSeeOther)
 }
 
-// exportDead sends letters as JSON lines, as `sage dead export` prints them.
+// exportDead sends letters as JSON lines, as `sage dead export` prints them, once it is
+// stored who saw them.
 func (c *Console) exportDead(w http.ResponseWriter, r *http.Request) {
 	v := newVisit(r)
 	f, err := groupOf(v, access.Viewer)
@@ -205,7 +206,7 @@ func (c *Console) exportDead(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Disposition", `attachment; filename="dead-letters.jsonl"`)
 	out := json.NewEncoder(w)
 	out.SetEscapeHTML(false)
-	for l, err := range queue.Letters(v.Context(), c.parts.JS, f) {
+	for l, err := range producer.Viewed(v.Context(), c.events, queue.Letters(v.Context(), c.parts.JS, f), v.who.Actor()) {
 		if err == nil {
 			err = out.Encode(producer.Whole(l))
 		}

@@ -33,16 +33,14 @@ type config struct {
 }
 
 type cli struct {
-	Serve struct{} `cmd:"" default:"1" help:"Forward executions and repair until SIGTERM, then drain. STORAGE_URL and LAMBDA_FUNCTION must be set; README lists all variables. Exits 0 after a drain, 1 on errors, 2 on wrong usage."`
+	Serve serveCmd `cmd:"" default:"1" help:"Forward executions and repair until SIGTERM, then drain."`
 
 	Completion completion.Command `cmd:"" help:"Print what has a shell complete commands and flags."`
 }
 
 func main() {
 	var args cli
-	parser := kong.Must(&args, kong.Name("bridge"),
-		kong.Description("Forwards executions that wait too long to AWS Lambda, and repairs what crashes left undone."),
-		kong.Exit(func(code int) { os.Exit(min(code, 2)) })) // wrong usage is 2, as everywhere
+	parser := newParser(&args, kong.Exit(func(code int) { os.Exit(min(code, 2)) })) // wrong usage is 2, as everywhere
 	if completion.Answer(parser, os.Args[1:], os.Stdout) {
 		return
 	}
@@ -60,6 +58,27 @@ func main() {
 		os.Exit(1)
 	}
 	log.Info().AnErr("cause", context.Cause(ctx)).Msg("stopped")
+}
+
+// newParser returns what reads a command line into args.
+func newParser(args *cli, more ...kong.Option) *kong.Kong {
+	return kong.Must(args, append([]kong.Option{kong.Name("bridge"), kong.Description("Forwards executions that wait too long to AWS Lambda, " +
+		"and repairs what crashes left undone.\n\n\tLAMBDA_FUNCTION=sage LAMBDA_REGION=eu-central-1 bridge")}, more...)...)
+}
+
+type serveCmd struct{}
+
+// Help says what it needs, and documents the exit codes.
+func (serveCmd) Help() string {
+	return `This is what bridge does without a command. STORAGE_URL and LAMBDA_FUNCTION must be set; README lists all variables.
+
+	NATS_URL=nats://127.0.0.1:4222 STORAGE_URL=file:///srv/sage LAMBDA_FUNCTION=sage LAMBDA_REGION=eu-central-1 bridge
+
+Exit codes:
+
+	0  stopped by a signal, and drained
+	1  errors
+	2  wrong usage`
 }
 
 func run(ctx context.Context) error {

@@ -199,6 +199,15 @@ func (c deadShowCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return noLetter(err, c.Mailbox, c.Name)
 	}
+	told, err := a.viewed(ctx, js, func(yield func(queue.Letter, error) bool) { yield(l, nil) })
+	if err != nil {
+		return err
+	}
+	for _, err := range told {
+		if err != nil {
+			return err
+		}
+	}
 	switch {
 	case c.Raw:
 		_, err = a.stdout.Write(l.Data)

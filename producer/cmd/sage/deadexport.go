@@ -57,7 +57,8 @@ type deadExportCommand struct {
 // Help explains what is written.
 func (deadExportCommand) Help() string {
 	return `Prints one line of JSON for each letter, with the message's headers and payload. With --to, each payload is ` +
-		`written as it came to a file of its own, <mailbox>.<execution>.<generation>, and the lines without payload to letters.jsonl.
+		`written as it came to a file of its own, <mailbox>.<execution>.<generation>, and the lines without payload to letters.jsonl. ` +
+		`An event tells who saw each, before it is shown; the identity console can't publish any.
 
 	sage dead export --since 24h >dead.jsonl
 	sage dead export --code INPUT_MISSING --to dead
@@ -75,7 +76,10 @@ func (c deadExportCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer nc.Close()
-	letters := queue.Letters(ctx, js, c.filter())
+	letters, err := a.viewed(ctx, js, queue.Letters(ctx, js, c.filter()))
+	if err != nil {
+		return err
+	}
 	if c.To == "" {
 		for l, err := range letters {
 			if err != nil {

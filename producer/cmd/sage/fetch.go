@@ -36,7 +36,8 @@ type fetched struct {
 // Help documents the layout and the exit codes.
 func (fetchCommand) Help() string {
 	return `Writes the report (report.html, report.json, results.txt, the logs), the configuration as input.yaml and the data ` +
-		`as data.<ext> into one folder, and verifies the SHA-256 of each. It needs the storage only, not NATS.
+		`as data.<ext> into one folder, and verifies the SHA-256 of each. It needs the storage only. Where NATS_URL ` +
+		`is set, an event tells who fetched before anything is written; if the server is away, or NATS_IDENTITY may not publish, a line says so.
 
 	sage fetch lunes --mailbox ventas --to lunes
 
@@ -62,6 +63,9 @@ func (c fetchCommand) Run(ctx context.Context, a *app) error {
 		return err
 	case len(o.Files)+len(o.Inputs) == 0:
 		return fault.New(codeNoFiles, "execution %s is %s and left no files", c.ID, o.Kind).Advise("see `%s`", command("status", k, ""))
+	}
+	if err := a.tellFetched(ctx, o); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(c.To, 0o750); err != nil {
 		return err

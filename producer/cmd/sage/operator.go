@@ -35,6 +35,12 @@ func (f operatorFlags) who() string {
 	return name + "@" + host
 }
 
+// viewer is who, where no flag names anybody.
+func (f operatorFlags) viewer() string {
+	f.By = os.Getenv("SAGE_OPERATOR")
+	return f.who()
+}
+
 // operator connects to the fleet for who. The caller closes it.
 func (a *app) operator(ctx context.Context, f operatorFlags) (op *producer.Operator, closeIt func(), err error) {
 	objects, err := a.open(ctx)

@@ -23,8 +23,8 @@ import (
 )
 
 type cli struct {
-	Serve serveCmd `cmd:"" default:"1" help:"Take executions off the queue until SIGTERM, then drain. STORAGE_URL must be set; README lists all variables. Exits 0 after a drain, 1 on errors, 2 on wrong usage."`
-	Run   runCmd   `cmd:"" help:"Put one file through one configuration, without a queue, with the engine that ENGINE names. Exits 0 without errors, 1 with errors in the data, 2 on wrong configuration or usage."`
+	Serve serveCmd `cmd:"" default:"1" help:"Take executions off the queue until SIGTERM, then drain."`
+	Run   runCmd   `cmd:"" help:"Put one file through one configuration, without a queue, with the engine that ENGINE names."`
 
 	Completion completion.Command `cmd:"" help:"Print what has a shell complete commands and flags."`
 }
@@ -34,14 +34,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(log.WithContext(context.Background()), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var args cli
-	parser := kong.Must(&args, kong.Name("worker"),
-		kong.Description("Executes SAGE configurations over data files."),
-		kong.Exit(func(code int) {
-			if code != 0 {
-				code = 2
-			}
-			os.Exit(code)
-		}))
+	parser := newParser(&args, kong.Exit(func(code int) {
+		if code != 0 {
+			code = 2
+		}
+		os.Exit(code)
+	}))
 	if completion.Answer(parser, os.Args[1:], os.Stdout) {
 		return
 	}
@@ -66,8 +64,27 @@ func main() {
 	os.Exit(exit)
 }
 
+// newParser returns what reads a command line into args.
+func newParser(args *cli, more ...kong.Option) *kong.Kong {
+	return kong.Must(args, append([]kong.Option{kong.Name("worker"),
+		kong.Description("Executes SAGE configurations over data files.\n\n\tworker\n\tworker run ventas.yaml ventas.csv --out informe")}, more...)...)
+}
+
 // serveCmd is the worker as a service.
 type serveCmd struct{}
+
+// Help says what it needs, and documents the exit codes.
+func (serveCmd) Help() string {
+	return `This is what worker does without a command. STORAGE_URL must be set; README lists all variables.
+
+	NATS_URL=nats://127.0.0.1:4222 STORAGE_URL=file:///srv/sage worker
+
+Exit codes:
+
+	0  stopped by a signal, and drained
+	1  errors
+	2  wrong usage`
+}
 
 type config struct {
 	StorageURL string `env:"STORAGE_URL,required"`

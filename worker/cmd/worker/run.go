@@ -35,6 +35,20 @@ type runCmd struct {
 	variables map[string]string // the environment, but for tests
 }
 
+// Help gives examples, and documents the exit codes.
+func (runCmd) Help() string {
+	return `Writes the folder of an execution: report.html, report.json, results.txt and the logs.
+
+	worker run ventas.yaml ventas.csv --out informe
+	worker run ventas.yaml ventas.csv --json
+
+Exit codes:
+
+	0  without errors
+	1  with errors in the data
+	2  wrong configuration or usage, or the system failed`
+}
+
 // runConfig is what the environment tells `worker run`: the engine, as it tells
 // the service.
 type runConfig struct {

@@ -3,14 +3,76 @@ package bundle_test
 import (
 	"archive/zip"
 	"context"
+	"errors"
+	"flag"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/sagefleet/sagefleet/deploy/bundle"
 )
+
+var twice = flag.Bool("twice", false, "build the real packages in two folders, each from nothing, which takes minutes")
+
+// TestMain leaves out what would take long, so that nothing says that it passed.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if skip := flag.Lookup("test.skip"); !*twice && skip.Value.String() == "" {
+		_ = skip.Value.Set("^TestPackagesAreTheSame$")
+	}
+	os.Exit(m.Run())
+}
+
+// TestPackagesAreTheSame builds the real package of the sources in two folders, with
+// nothing left of an earlier build, and compares bytes. It is part of task deploy:test.
+func TestPackagesAreTheSame(t *testing.T) {
+	arch := "arm64" // what is deployed
+	var made []bundle.Bundle
+	for range 2 {
+		root := t.TempDir()
+		for _, part := range []string{"go.mod", "go.sum", "worker", "shared"} {
+			from := filepath.Join("../..", part)
+			info, err := os.Stat(from)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.IsDir() {
+				err = os.CopyFS(filepath.Join(root, part), os.DirFS(from))
+			} else {
+				text, reading := os.ReadFile(from)
+				err = errors.Join(reading, os.WriteFile(filepath.Join(root, part), text, 0o600))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Setenv("GOCACHE", t.TempDir())
+		b, err := bundle.Make(t.Context(), root, t.TempDir(), arch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d bytes, SHA-256 %s", b.Path, b.Zipped, b.SHA256)
+		made = append(made, b)
+	}
+	if made[0].SHA256 != made[1].SHA256 || made[0].Zipped < 1<<20 {
+		t.Errorf("two builds of the same sources differ: %+v", made)
+	}
+	other := filepath.Join(t.TempDir(), "other") // the same with one byte changed, so that a difference would be seen
+	text, err := os.ReadFile(strings.TrimSuffix(made[0].Path, ".zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)-1]++
+	if err := os.WriteFile(other, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if sum, _, err := bundle.Pack(other, other+".zip"); err != nil || sum == made[0].SHA256 {
+		t.Errorf("another program has the same sum, %s: %v", sum, err)
+	}
+}
 
 // TestPackIsReproducible: the same binary, wherever, whenever and by whom it was
 // built, gives the same bytes; another gives others.

@@ -30,7 +30,7 @@ func load(t *testing.T, files ...string) types.Services {
 func TestServicesKeepTheRules(t *testing.T) {
 	for variant, files := range variants {
 		services := load(t, files...)
-		for _, name := range []string{"nats", "provision", "worker", "bridge", "lambda", "serve", "sage", "admin", "gc"} {
+		for _, name := range []string{"nats", "provision", "worker", "bridge", "lambda", "serve", "notify", "sage", "admin", "gc"} {
 			if _, ok := services[name]; !ok {
 				t.Errorf("%s: there is no service %s", variant, name)
 			}
@@ -69,6 +69,8 @@ func TestRulesCatch(t *testing.T) {
 		"refused setting": {"settings", "worker", func(s *types.ServiceConfig) { s.Environment["SLOTS"] = new("four") }},
 		"other limits":    {"budget", "serve", func(s *types.ServiceConfig) { s.Environment["BUDGET_HOUR_USD"] = new("7") }},
 		"shows no limits": {"budget", "sage", func(s *types.ServiceConfig) { delete(s.Environment, "BUDGET_DAY_USD") }},
+		"no way out":      {"network", "notify", func(s *types.ServiceConfig) { delete(s.Networks, "host") }},
+		"a way out":       {"network", "worker", func(s *types.ServiceConfig) { s.Networks["host"] = nil }},
 		"too early":       {"order", "worker", func(s *types.ServiceConfig) { s.DependsOn = nil }},
 	} {
 		services := load(t, "compose.yaml")
@@ -125,6 +127,10 @@ func lint(services types.Services) (faults []string) {
 				report("ports", "port %d is published to everybody", port.Target)
 			}
 		}
+		outside := slices.ContainsFunc(slices.Collect(maps.Keys(s.Networks)), func(n string) bool { return n != "fleet" })
+		if wants := len(s.Ports) > 0 || variables["ANSWERS_FILE"] != ""; outside != wants {
+			report("network", "it can connect to the outside: %v, and has business there: %v", outside, wants)
+		}
 		for _, fault := range addresses(services, s) {
 			report("ports", "%s", fault)
 		}
@@ -132,7 +138,7 @@ func lint(services types.Services) (faults []string) {
 			!slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == path && v.Source == "storage" }) {
 			report("storage", "%s is not on the fleet's volume", path)
 		}
-		if variables["STORAGE_URL"] != "" && (name == "worker" || name == "bridge" || name == "serve") &&
+		if variables["STORAGE_URL"] != "" && (name == "worker" || name == "bridge" || name == "serve" || name == "notify") &&
 			s.DependsOn["provision"].Condition != types.ServiceConditionCompletedSuccessfully {
 			report("order", "it starts before there are streams")
 		}

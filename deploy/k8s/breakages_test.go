@@ -9,6 +9,7 @@ import (
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
@@ -118,10 +119,35 @@ var breakages = map[string]breakage{
 	"no NATS":       {"network", workers, func(s set) { delete(s[workers].(*apps.Deployment).Spec.Template.Labels, "sagefleet/nats") }},
 	"no AWS":        {"network", workers, func(s set) { delete(s[workers].(*apps.Deployment).Spec.Template.Labels, "sagefleet/aws") }},
 	"no names":      {"network", workers, func(s set) { delete(s, "NetworkPolicy/names") }},
-	"secret":        {"secrets", "Secret/nats-tls", func(s set) { s["Secret/nats-tls"] = &core.Secret{} }},
-	"seed":          {"secrets", workers, func(s set) { variable(&worker(s).Containers[0], "NATS_NKEY_SEED", "SUAPM4E2") }},
-	"password":      {"secrets", workers, func(s set) { setting(s, "fleet", "NATS_PASSWORD", "x") }},
-	"AWS key":       {"secrets", workers, func(s set) { variable(&worker(s).Containers[1], "AWS_SECRET_ACCESS_KEY", "x") }},
+	"NATS elsewhere": {"network", workers, func(s set) {
+		netpol(s, "nats-clients").Egress[0].To[0].PodSelector.MatchLabels = map[string]string{"app.kubernetes.io/name": "worker"}
+	}},
+	"NATS in another namespace": {"network", servings, func(s set) {
+		netpol(s, "nats-clients").Egress[0].To[0].NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": "nats"}}
+	}},
+	"NATS lets others in": {"network", workers, func(s set) {
+		netpol(s, "nats").Ingress[0].From[0].PodSelector.MatchLabels = map[string]string{"app.kubernetes.io/name": "gc"}
+	}},
+	"names of another server": {"network", workers, func(s set) {
+		netpol(s, "names").Egress[0].To[0].PodSelector.MatchLabels = map[string]string{"k8s-app": "dns"}
+	}},
+	"only some of AWS": {"network", workers, func(s set) { netpol(s, "aws-clients").Egress[0].To[0].IPBlock.CIDR = "10.0.0.0/8" }},
+	"all but the endpoints": {"network", workers, func(s set) {
+		netpol(s, "aws-clients").Egress[0].To[0].IPBlock.Except = []string{"169.254.0.0/16", "10.0.0.0/8"}
+	}},
+	"database elsewhere":   {"network", servings, func(s set) { netpol(s, "database-clients").Egress[0].To[0].IPBlock.CIDR = "10.0.0.0/16" }},
+	"mail at another port": {"network", "Deployment/notify", func(s set) { setting(s, "notify", "SMTP_ADDRESS", "mail.example.com:2525") }},
+	"no webhooks": {"network", "Deployment/notify", func(s set) {
+		delete(s, "NetworkPolicy/notify")
+		delete(s, "NetworkPolicy/aws-clients")
+	}},
+	"workers hide from alarms": {"network", "Deployment/collector", func(s set) { delete(s, "NetworkPolicy/collected") }},
+	"a password for mail":      {"secrets", "Deployment/notify", func(s set) { setting(s, "notify", "SMTP_PASSWORD", "x") }},
+	"nobody knows who":         {"identity", workers, func(s set) { worker(s).Containers[0].Name = "runner" }},
+	"secret":                   {"secrets", "Secret/nats-tls", func(s set) { s["Secret/nats-tls"] = &core.Secret{} }},
+	"seed":                     {"secrets", workers, func(s set) { variable(&worker(s).Containers[0], "NATS_NKEY_SEED", "SUAPM4E2") }},
+	"password":                 {"secrets", workers, func(s set) { setting(s, "fleet", "NATS_PASSWORD", "x") }},
+	"AWS key":                  {"secrets", workers, func(s set) { variable(&worker(s).Containers[1], "AWS_SECRET_ACCESS_KEY", "x") }},
 
 	"another's key": {"identity", workers, func(s set) { variable(&worker(s).Containers[1], "NATS_NKEY_SEED", "file:///etc/sage/nkey/worker.nk") }},
 	"all keys": {"identity", workers, func(s set) {

@@ -79,7 +79,7 @@ func TestOverlaysBuild(t *testing.T) {
 				}
 			}
 		}
-		for _, want := range []string{"Deployment/worker", "Deployment/serve", "StatefulSet/nats", "Job/provision", "CronJob/gc", "NetworkPolicy/default-deny"} {
+		for _, want := range []string{"Deployment/worker", "Deployment/serve", "Deployment/notify", "StatefulSet/nats", "Job/provision", "CronJob/gc", "NetworkPolicy/default-deny"} {
 			if !seen[want] {
 				t.Errorf("%s: %s is missing", overlay, want)
 			}

@@ -1,6 +1,9 @@
 package k8s
 
 import (
+	"os"
+	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -8,13 +11,15 @@ import (
 	core "k8s.io/api/core/v1"
 
 	"github.com/sagefleet/sagefleet/deploy/programs"
+	"github.com/sagefleet/sagefleet/producer/answers"
+	"github.com/sagefleet/sagefleet/shared/settings"
 )
 
 // TestProgramsTakeTheirEnvironment gives each container's variables to the program
 // that it runs: every name must be one that it reads, every value one that it takes.
 func TestProgramsTakeTheirEnvironment(t *testing.T) {
 	t.Parallel()
-	foreign := []string{"nats", "lambdalocal"} // no program of ours reads its variables
+	foreign := []string{"nats", "lambdalocal", "aws-otel-collector"} // no program of ours reads its variables
 	for _, overlay := range overlays {
 		s := objects(t, overlay)
 		checked := 0
@@ -46,11 +51,11 @@ func TestProgramsTakeTheirEnvironment(t *testing.T) {
 				checked++
 			}
 		}
-		if checked < 5 {
+		if checked < 6 {
 			t.Errorf("%s: only %d containers were looked at", overlay, checked)
 		}
 		for name := range s.configMap("fleet") {
-			if !slices.ContainsFunc([]string{"worker", "bridge", "sage serve"}, func(p string) bool { return programs.All[p].Reads(name) }) {
+			if !slices.ContainsFunc([]string{"worker", "bridge", "sage serve", "sage notify"}, func(p string) bool { return programs.All[p].Reads(name) }) {
 				t.Errorf("%s: %s is a setting of nobody", overlay, name)
 			}
 		}
@@ -62,4 +67,38 @@ func program(c core.Container) string {
 	name := c.Image[strings.LastIndexByte(c.Image, '/')+1:]
 	name, _, _ = strings.Cut(name, ":")
 	return name
+}
+
+// TestAnswersAreUnderstood has `sage notify` read the file that it is given.
+func TestAnswersAreUnderstood(t *testing.T) {
+	t.Parallel()
+	for overlay, mailboxes := range map[string]int{"minimal": 0, "production": 1} {
+		s := objects(t, overlay)
+		told := map[string]string{}
+		for _, p := range s.pods() {
+			if p.name != "Deployment/notify" {
+				continue
+			}
+			variables, err := s.environment(p.spec.Containers[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			told = variables
+			if v := volumeAt(p.spec, p.spec.Containers[0], path.Dir(told["ANSWERS_FILE"])); v == nil || v.ConfigMap == nil {
+				t.Errorf("%s: nothing is mounted for %s", overlay, told["ANSWERS_FILE"])
+			}
+		}
+		file := filepath.Join(t.TempDir(), path.Base(told["ANSWERS_FILE"]))
+		if err := os.WriteFile(file, []byte(s.configMap("answers")[path.Base(told["ANSWERS_FILE"])]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		told["ANSWERS_FILE"] = file
+		cfg, err := settings.Parse[answers.Config](told)
+		if err != nil {
+			t.Fatalf("%s: %v", overlay, err)
+		}
+		if read, err := cfg.Read(); err != nil || len(read.Mailboxes) != mailboxes {
+			t.Errorf("%s: %d mailboxes, want %d: %v", overlay, len(read.Mailboxes), mailboxes, err)
+		}
+	}
 }

@@ -160,7 +160,7 @@ func checkProbes(s set, report reporter) {
 					report(p.name, "%s has no %s probe", c.Name, name)
 				case !slices.ContainsFunc(c.Ports, func(port core.ContainerPort) bool { return port.Name == probe.HTTPGet.Port.StrVal }):
 					report(p.name, "%s has no port %s, which its %s probe asks", c.Name, probe.HTTPGet.Port.StrVal, name)
-				case program(c) != "nats" && (probe.HTTPGet.Path == "/readyz") != (name == "readiness"):
+				case program(c) != "nats" && program(c) != "aws-otel-collector" && (probe.HTTPGet.Path == "/readyz") != (name == "readiness"):
 					// A worker that can't reach NATS is not ready, and starting it again changes nothing.
 					report(p.name, "the %s probe of %s asks %s", name, c.Name, probe.HTTPGet.Path)
 				}

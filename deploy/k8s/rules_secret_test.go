@@ -14,6 +14,7 @@ import (
 	"github.com/sagefleet/sagefleet/producer/server"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/ledger"
+	"github.com/sagefleet/sagefleet/shared/notify"
 	"github.com/sagefleet/sagefleet/shared/secret"
 )
 
@@ -60,7 +61,8 @@ func checkSecrets(s set, report reporter) {
 // secrets are the variables that hold one, or say where it is.
 var secrets = func() map[string]bool {
 	names := map[string]bool{}
-	for _, config := range []reflect.Type{reflect.TypeFor[bus.Config](), reflect.TypeFor[ledger.Config](), reflect.TypeFor[access.Config](), reflect.TypeFor[server.Config]()} {
+	for _, config := range []reflect.Type{reflect.TypeFor[bus.Config](), reflect.TypeFor[ledger.Config](), reflect.TypeFor[access.Config](), reflect.TypeFor[server.Config](),
+		reflect.TypeFor[notify.Config]()} {
 		for field := range config.Fields() {
 			if field.Type == reflect.TypeFor[secret.Secret]() {
 				names[field.Tag.Get("env")] = true
@@ -73,7 +75,8 @@ var secrets = func() map[string]bool {
 // checkIdentity: each container joins NATS as who it is, sees no other's key, and asks
 // AWS for its own role, with a token that is not the cluster's.
 func checkIdentity(s set, report reporter) {
-	as := map[string]string{"worker": "worker", "bridge": "bridge", "serve": "serve", "provision": "admin", "gc": "gc"}
+	as := map[string]string{"worker": "worker", "bridge": "bridge", "serve": "serve", "notify": "notify", "provision": "admin", "gc": "gc"}
+	strangers := []string{"nats", "lambda", "collector"} // who are nobody's clients there
 	roles := map[string]string{}
 	for _, p := range s.pods() {
 		for _, c := range p.containers() {
@@ -81,7 +84,11 @@ func checkIdentity(s set, report reporter) {
 			if err != nil {
 				continue
 			}
-			if identity := as[c.Name]; identity != "" {
+			identity := as[c.Name]
+			if identity == "" && !slices.Contains(strangers, c.Name) {
+				report(p.name, "nobody has said who %s is: give it an identity, or name it among those without", c.Name)
+			}
+			if identity != "" {
 				seed := "/etc/sage/nkey/" + identity + ".nk"
 				if variables["NATS_NKEY_SEED"] != "file://"+seed {
 					report(p.name, "%s joins with %q; expected file://%s", c.Name, variables["NATS_NKEY_SEED"], seed)

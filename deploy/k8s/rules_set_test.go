@@ -123,39 +123,7 @@ func checkNetwork(s set, report reporter) {
 	if !denied {
 		report("NetworkPolicy/default-deny", "nothing denies what isn't allowed")
 	}
-	reaches := func(p pod, port int32) bool {
-		for _, o := range policies {
-			if !selects(&o.Spec.PodSelector, p.labels) {
-				continue
-			}
-			for _, out := range o.Spec.Egress {
-				if slices.ContainsFunc(out.Ports, func(open networking.NetworkPolicyPort) bool { return open.Port.IntVal == port }) {
-					return true
-				}
-			}
-		}
-		return false
-	}
-	for _, p := range s.pods() {
-		needs := map[int32]string{53: "names"}
-		for _, c := range p.containers() {
-			variables, _ := s.environment(c)
-			if variables["NATS_NKEY_SEED"] != "" {
-				needs[4222], needs[8222] = "NATS", "the durability of NATS"
-			}
-			if variables["AWS_ROLE_ARN"] != "" {
-				needs[443] = "AWS"
-			}
-			if url := variables["LEDGER_URL"]; url != "" && !strings.HasPrefix(url, "sqlite:") {
-				needs[5432] = "the ledger's database"
-			}
-		}
-		for port, what := range needs {
-			if !reaches(p, port) {
-				report(p.name, "does not reach %s, port %d", what, port)
-			}
-		}
-	}
+	checkNeeds(s, report)
 }
 
 // checkBudget: the console shows the limits that the bridges keep to.

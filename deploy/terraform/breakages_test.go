@@ -32,6 +32,7 @@ var breakages = map[string]breakage{
 	"open to the world": {"public", "aws_vpc_security_group_ingress_rule", func(b *breaker) {
 		b.add("aws_vpc_security_group_ingress_rule", map[string]any{"cidr_ipv4": "0.0.0.0/0"})
 	}},
+	"rotated by anybody": {"public", "aws_lambda_permission.rotation", func(b *breaker) { b.set("aws_lambda_permission.rotation", "source_arn", nil) }},
 	"everyone may read": {"public", "aws_s3_bucket_policy", func(b *breaker) {
 		b.add("aws_s3_bucket_policy", map[string]any{"bucket": "x", "policy": `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::x/y/*"}]}`})
 	}},

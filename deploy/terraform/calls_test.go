@@ -176,7 +176,7 @@ func newCloud(t *testing.T) cloud {
 		c.servers[component] = g
 		return address + "&path_style=true&endpoint=" + url.QueryEscape(server.URL)
 	}
-	for _, component := range []string{"worker", "bridge", "intake", "gc", "eraser"} {
+	for _, component := range []string{"worker", "bridge", "intake", "notify", "gc", "eraser"} {
 		store, err := storage.Open(t.Context(), c.open(component, "sage-"+component))
 		if err != nil {
 			t.Fatalf("%s can't open storage: %v", component, err)

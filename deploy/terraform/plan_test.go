@@ -33,7 +33,8 @@ provider "aws" {
 // from the README.
 func exampleVariables(example string) map[string]any {
 	if example == "production" {
-		return map[string]any{"package": packagePath(), "provisioned_concurrency": 5}
+		return map[string]any{"package": packagePath(), "provisioned_concurrency": 5,
+			"rotation": map[string]any{"serve": map[string]any{"function_arn": "arn:aws:lambda:" + region + ":" + account + ":function:rotate", "days": 90}}}
 	}
 	return map[string]any{"package": packagePath(), "account_id": account, "region": region}
 }

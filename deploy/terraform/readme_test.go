@@ -24,8 +24,8 @@ const (
 // from its variables and outputs, each of which says what it is.
 func TestReadmes(t *testing.T) {
 	t.Parallel()
-	folders, err := filepath.Glob("*/*/main.tf")
-	if err != nil || len(folders) < 10 {
+	folders, err := filepath.Glob("*/*/variables.tf")
+	if err != nil || len(folders) < 11 {
 		t.Fatalf("%d modules and examples: %v", len(folders), err)
 	}
 	for _, file := range folders {

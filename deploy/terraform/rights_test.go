@@ -15,6 +15,7 @@ import (
 
 	"github.com/sagefleet/sagefleet/bridge/reconcile"
 	"github.com/sagefleet/sagefleet/producer"
+	"github.com/sagefleet/sagefleet/producer/configurations"
 	"github.com/sagefleet/sagefleet/producer/doctor"
 	"github.com/sagefleet/sagefleet/producer/retention"
 	"github.com/sagefleet/sagefleet/shared/bus"
@@ -45,6 +46,8 @@ func TestRolesAllowWhatTheCodeDoes(t *testing.T) {
 	f.resume(first)
 	f.bridge()
 	f.tracker(first)
+	f.author()
+	f.notify(first)
 	f.erase()
 	f.collect()
 
@@ -203,6 +206,42 @@ func (f *site) tracker(first execution.Outcome) {
 	for _, found := range doctor.New(doctor.Fleet{}).Probe(ctx, objects) {
 		if found.Status == doctor.Fail || found.Check == "" && found.Status != doctor.OK {
 			f.Errorf("%+v", found)
+		}
+	}
+}
+
+// author keeps a configuration, as `sage config` and the API do, and takes back what was
+// uploaded for a request that was refused.
+func (f *site) author() {
+	ctx, kept := f.Context(), configurations.New(f.stores["intake"])
+	_, created, _, err := kept.Put(ctx, mailbox, "ventas", []byte(config), "ana", "")
+	f.must(err)
+	if !created {
+		f.Error("no version of the configuration was kept")
+	}
+	_, text, err := kept.Get(ctx, mailbox, configurations.Ref{Name: "ventas"})
+	f.must(err)
+	if string(text) != config {
+		f.Errorf("the configuration reads %q", text)
+	}
+	p := producer.New(f.js, f.stores["intake"])
+	uploaded, err := p.Upload(ctx, mailbox, "e6", "data.csv", strings.NewReader("id"))
+	f.must(err)
+	f.must(p.Discard(ctx, []execution.Input{uploaded}))
+}
+
+// notify reads what answers are made of: an end, and a result that is beside it.
+func (f *site) notify(first execution.Outcome) {
+	outcomes := outcome.New(f.stores["notify"])
+	for _, id := range []string{"e1", "e2"} {
+		o, err := outcomes.Read(f.Context(), execution.Key{Mailbox: mailbox, ID: id, Generation: 1})
+		f.must(err)
+		for _, file := range o.Files {
+			body, err := outcomes.Open(f.Context(), o, file.Name)
+			f.must(err)
+			_, err = io.Copy(io.Discard, body)
+			f.must(err)
+			f.must(body.Close())
 		}
 	}
 }

@@ -120,6 +120,10 @@ func checkPublic(s stack, report reporter) {
 		switch r.Type {
 		case "aws_internet_gateway", "aws_nat_gateway", "aws_eip", "aws_lambda_function_url", "aws_route":
 			report(r.Address, "a way to or from the internet")
+		case "aws_lambda_permission":
+			if r.text("source_arn") == "" || r.text("principal") == "*" {
+				report(r.Address, "lets others invoke a function than the resource that it is for")
+			}
 		case "aws_subnet":
 			if r.yes("map_public_ip_on_launch") {
 				report(r.Address, "machines get public addresses")

@@ -31,7 +31,7 @@ func TestDeployedCommandsAreUnderstood(t *testing.T) {
 			names = append(names, strings.Join(d.Args[:words], " "))
 		}
 		slices.Sort(names)
-		if want := []string{"admin gc", "admin provision", "serve"}; !slices.Equal(names, want) {
+		if want := []string{"admin gc", "admin provision", "notify", "serve"}; !slices.Equal(names, want) {
 			t.Errorf("deploy/%s has sage do %q, want %q", kind, names, want)
 		}
 	}

@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,6 +26,7 @@ func TestEveryIdentityCanDoItsWork(t *testing.T) {
 	lambda := f.startLambda(t)
 	f.startBridge(t, lambda)
 	f.startWorker(t)
+	heard := f.startNotify(t)
 	wants := func(id string, kind execution.Kind) {
 		t.Helper()
 		if o := f.outcome(t, mailbox, id); o.Kind != kind {
@@ -49,6 +52,11 @@ func TestEveryIdentityCanDoItsWork(t *testing.T) {
 	write(t, data, orders(3, 0))
 	f.sage(t, bus.Producer("e2e"), 0, "submit", config, data, "--id", "good")
 	wants("good", execution.Succeeded)
+	select {
+	case <-heard:
+	case <-time.After(20 * time.Second):
+		t.Error("nobody was told of an end")
+	}
 	f.publish(t, mailbox, encode(t, f.request(mailbox, "bad", f.objects.URL()+"/inputs/"+mailbox+"/nowhere.csv")))
 	wants("bad", execution.Dead)
 	wants("forgotten", execution.Succeeded)
@@ -68,6 +76,34 @@ func TestEveryIdentityCanDoItsWork(t *testing.T) {
 	f.sage(t, bus.IdentityAdmin, 0, "admin", "provision")
 	f.sage(t, bus.IdentityAdmin, 0, "token", "create", "ana", "--mailbox", mailbox)
 	f.sage(t, bus.IdentityAdmin, 0, "token", "list")
+}
+
+// startNotify has `sage notify` answer the mailbox's senders by a webhook, which says
+// that it was called.
+func (f *fleet) startNotify(t *testing.T) <-chan struct{} {
+	t.Helper()
+	heard := make(chan struct{}, 1)
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("webhook-signature") == "" {
+			return
+		}
+		select {
+		case heard <- struct{}{}:
+		default:
+		}
+	}))
+	t.Cleanup(hook.Close)
+	answers := filepath.Join(t.TempDir(), "answers.yaml")
+	secret := "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32))
+	write(t, answers, []byte("mailboxes: {"+mailbox+": {webhook: {url: '"+hook.URL+"', secret: "+secret+"}}}"))
+	p := process.Start(t, filepath.Join(binaries, "sage"),
+		f.as(bus.IdentityNotify, map[string]string{"ANSWERS_FILE": answers, "NOTIFY_PRIVATE": "127.0.0.0/8"}), "notify")
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(p.Tail(16<<10), "notify starts"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) || !p.Running() {
+			t.Fatalf("sage notify doesn't start:\n%s", p.Tail(4<<10))
+		}
+	}
+	return heard
 }
 
 // TestADeniedCommandSaysWhy runs a command with somebody else's credentials.

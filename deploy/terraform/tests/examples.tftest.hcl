@@ -47,6 +47,22 @@ run "production" {
     values = { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:sage/nats-eraser-AbCdEf" }
   }
 
+  override_resource {
+    target = module.secrets.aws_secretsmanager_secret.this["notify"]
+    values = { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:sage/notify-AbCdEf" }
+  }
+
+  override_resource {
+    target = module.secrets.aws_secretsmanager_secret.this["nats-notify"]
+    values = { arn = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:sage/nats-notify-AbCdEf" }
+  }
+
+  # It has none, which a mock doesn't leave so.
+  override_resource {
+    target = module.network.aws_vpc_endpoint.interface["email-smtp"]
+    values = { policy = "{\"Statement\":[]}" }
+  }
+
   module {
     source = "./examples/production"
   }
@@ -55,6 +71,8 @@ run "production" {
     availability_zones      = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
     emails                  = ["operaciones@example.org"]
     provisioned_concurrency = 5
+
+    rotation = { serve = { function_arn = "arn:aws:lambda:eu-central-1:111122223333:function:rotate", days = 90 } }
 
     kubernetes = {
       oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/ABC"

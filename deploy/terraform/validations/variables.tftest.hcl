@@ -43,11 +43,12 @@ run "network" {
     endpoints          = ["Secrets Manager"]
     bucket_arns        = ["arn:aws:s3:::*"]
     nats_port          = 0
+    mail_port          = 25
     log_days           = 100
   }
 
   expect_failures = [
-    var.name, var.account_id, var.cidr, var.availability_zones, var.endpoints, var.bucket_arns, var.nats_port, var.log_days,
+    var.name, var.account_id, var.cidr, var.availability_zones, var.endpoints, var.bucket_arns, var.nats_port, var.mail_port, var.log_days,
   ]
 }
 
@@ -209,12 +210,14 @@ run "fleet" {
     function_alias_arn = "arn:aws:lambda:eu-central-1:111122223333:function:sage"
     secret_arns        = { console = [] }
     database_user_arns = { console = [] }
+    topic              = { arn = "sage-alarms", key_arn = "x" }
+    metrics_log_group  = "/sage/*"
     kubernetes         = { oidc_provider_arn = "oidc", namespace = "sage", service_accounts = {} }
   }
 
   expect_failures = [
     var.name, var.account_id, var.storage_policies, var.function_alias_arn, var.secret_arns, var.database_user_arns,
-    var.kubernetes,
+    var.topic, var.metrics_log_group, var.kubernetes,
   ]
 }
 
@@ -226,7 +229,7 @@ run "fleet_without_the_key_of_its_secrets" {
   }
 
   variables {
-    storage_policies   = { worker = "{}", bridge = "{}", intake = "{}", gc = "{}", eraser = "{}" }
+    storage_policies   = { worker = "{}", bridge = "{}", intake = "{}", notify = "{}", gc = "{}", eraser = "{}" }
     function_alias_arn = "arn:aws:lambda:eu-central-1:111122223333:function:sage:live"
     secret_arns        = { worker = ["arn:aws:secretsmanager:eu-central-1:111122223333:secret:sage/nats-worker-AbCdEf"] }
   }
@@ -242,13 +245,13 @@ run "fleet_for_any_service_account" {
   }
 
   variables {
-    storage_policies   = { worker = "{}", bridge = "{}", intake = "{}", gc = "{}", eraser = "{}" }
+    storage_policies   = { worker = "{}", bridge = "{}", intake = "{}", notify = "{}", gc = "{}", eraser = "{}" }
     function_alias_arn = "arn:aws:lambda:eu-central-1:111122223333:function:sage:live"
 
     kubernetes = {
       oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.org/id/ABC"
       namespace         = "sage"
-      service_accounts  = { worker = ["*"], bridge = ["b"], intake = ["i"], gc = ["g"], eraser = ["e"] }
+      service_accounts  = { worker = ["*"], bridge = ["b"], intake = ["i"], notify = ["n"], gc = ["g"], eraser = ["e"], collector = ["c"] }
     }
   }
 
@@ -263,13 +266,13 @@ run "fleet_without_an_eraser" {
   }
 
   variables {
-    storage_policies   = { worker = "{}", bridge = "{}", intake = "{}", gc = "{}", eraser = "{}" }
+    storage_policies   = { worker = "{}", bridge = "{}", intake = "{}", notify = "{}", gc = "{}", eraser = "{}" }
     function_alias_arn = "arn:aws:lambda:eu-central-1:111122223333:function:sage:live"
 
     kubernetes = {
       oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/oidc.example.org/id/ABC"
       namespace         = "sage"
-      service_accounts  = { worker = ["w"], bridge = ["b"], intake = ["i"], gc = ["g"] }
+      service_accounts  = { worker = ["w"], bridge = ["b"], intake = ["i"], notify = ["n"], gc = ["g"] }
     }
   }
 
@@ -294,10 +297,12 @@ run "monitoring" {
     backlog_age_seconds  = 0
     monthly_budget_usd   = -1
     emails               = ["nobody"]
+    log_days             = 100
   }
 
   expect_failures = [
     var.name, var.account_id, var.reserved_concurrency, var.prices, var.backlog_age_seconds, var.monthly_budget_usd, var.emails,
+    var.log_days,
   ]
 }
 
@@ -329,7 +334,7 @@ run "fleet_with_database_users" {
   }
 
   variables {
-    storage_policies   = { worker = "{}", bridge = "{}", intake = "{}", gc = "{}", eraser = "{}" }
+    storage_policies   = { worker = "{}", bridge = "{}", intake = "{}", notify = "{}", gc = "{}", eraser = "{}" }
     function_alias_arn = "arn:aws:lambda:eu-central-1:111122223333:function:sage:live"
     database_user_arns = { intake = ["arn:aws:rds-db:eu-central-1:111122223333:dbuser:cluster-ABC/sage"] }
   }

@@ -41,6 +41,8 @@ module "fleet" {
   account_id         = var.account_id
   storage_policies   = module.storage.policies
   function_alias_arn = module.function.alias_arn
+  metrics_log_group  = module.monitoring.metrics_log_group
+  topic              = { arn = module.monitoring.topic_arn, key_arn = module.key.arn }
 }
 
 module "monitoring" {

@@ -8,9 +8,11 @@ locals {
   # Credentials that a component has for itself alone.
   secrets = {
     serve       = "Of sage serve: session_key, which keeps browsers logged in"
+    notify      = "Of sage notify: smtp_password, and what signs webhooks"
     nats-worker = "NATS credentials of the workers"
     nats-bridge = "NATS credentials of the bridges"
     nats-intake = "NATS credentials of the intake"
+    nats-notify = "NATS credentials of sage notify"
     nats-gc     = "NATS credentials of sage admin gc"
     nats-eraser = "NATS credentials of sage erase"
   }
@@ -20,6 +22,7 @@ locals {
     worker = ["nats-worker"]
     bridge = ["nats-bridge"]
     intake = ["nats-intake", "serve"]
+    notify = ["nats-notify", "notify"]
     gc     = ["nats-gc"]
     eraser = ["nats-eraser"]
   }
@@ -55,6 +58,7 @@ module "network" {
   account_id         = var.account_id
   availability_zones = var.availability_zones
   bucket_arns        = [module.storage.arn]
+  mail_port          = var.mail_port
   key_arn            = module.operations_key.arn
 }
 
@@ -84,9 +88,10 @@ module "database" {
 module "secrets" {
   source = "../../modules/secrets"
 
-  name    = var.name
-  secrets = local.secrets
-  key_arn = module.operations_key.arn
+  name     = var.name
+  secrets  = local.secrets
+  key_arn  = module.operations_key.arn
+  rotation = var.rotation
 }
 
 module "function" {
@@ -114,6 +119,8 @@ module "fleet" {
   account_id         = var.account_id
   storage_policies   = module.storage.policies
   function_alias_arn = module.function.alias_arn
+  metrics_log_group  = module.monitoring.metrics_log_group
+  topic              = { arn = module.monitoring.topic_arn, key_arn = module.operations_key.arn }
   secret_arns        = { for component, names in local.readers : component => [for name in names : module.secrets.arns[name]] }
   secrets_key_arn    = module.operations_key.arn
   database_user_arns = { intake = ["${module.database.user_arn_prefix}${local.database_user}"] }

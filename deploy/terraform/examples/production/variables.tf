@@ -48,13 +48,27 @@ variable "kubernetes" {
     oidc_provider_arn = string
     namespace         = optional(string, "sage")
     service_accounts = optional(map(list(string)), {
-      worker = ["sage-worker"]
-      bridge = ["sage-worker"] # a sidecar
-      intake = ["sage-serve"]
-      gc     = ["sage-gc"]
-      eraser = ["sage-eraser"]
+      worker    = ["sage-worker"]
+      bridge    = ["sage-worker"] # a sidecar
+      intake    = ["sage-serve"]
+      notify    = ["sage-notify"]
+      gc        = ["sage-gc"]
+      eraser    = ["sage-eraser"]
+      collector = ["sage-collector"]
     })
   })
+}
+
+variable "mail_port" {
+  description = "Port at which SES takes e-mail of `sage notify`, through an endpoint; null where none is sent, or where the zones have no such endpoint."
+  type        = number
+  default     = 587
+}
+
+variable "rotation" {
+  description = "By secret, the function that makes a new value, and every how many days: the secrets module's."
+  type        = map(object({ function_arn = string, days = number }))
+  default     = {}
 }
 
 variable "provisioned_concurrency" {

@@ -3,7 +3,8 @@ data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
-  components = toset(["worker", "bridge", "intake", "gc", "eraser"])
+  components = toset(["worker", "bridge", "intake", "notify", "gc", "eraser", "collector"])
+  stored     = setsubtract(local.components, ["collector"]) # which has no business with objects
   issuer     = var.kubernetes == null ? "" : split("oidc-provider/", var.kubernetes.oidc_provider_arn)[1]
 
   # Who may take a component's role.
@@ -43,7 +44,7 @@ resource "aws_iam_instance_profile" "this" {
 }
 
 resource "aws_iam_role_policy" "storage" {
-  for_each = local.components
+  for_each = local.stored
 
   name   = "storage"
   role   = aws_iam_role.this[each.key].name
@@ -62,6 +63,49 @@ resource "aws_iam_role_policy" "invoke" {
       Action   = "lambda:InvokeFunction"
       Resource = var.function_alias_arn
     }]
+  })
+}
+
+# The collector writes metrics as a log, which CloudWatch reads them from.
+resource "aws_iam_role_policy" "metrics" {
+  count = var.metrics_log_group == null ? 0 : 1
+
+  name = "metrics"
+  role = aws_iam_role.this["collector"].name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "Write"
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource = "arn:${data.aws_partition.current.partition}:logs:${data.aws_region.current.name}:${var.account_id}:log-group:${var.metrics_log_group}:*"
+    }]
+  })
+}
+
+# What operators are told goes to the topic that alarms go to.
+resource "aws_iam_role_policy" "publish" {
+  count = var.topic == null ? 0 : 1
+
+  name = "publish"
+  role = aws_iam_role.this["notify"].name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Publish"
+        Effect   = "Allow"
+        Action   = "sns:Publish"
+        Resource = var.topic.arn
+      },
+      {
+        Sid       = "Encryption"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = var.topic.key_arn
+        Condition = { StringEquals = { "kms:ViaService" = "sns.${data.aws_region.current.name}.amazonaws.com" } }
+      },
+    ]
   })
 }
 

@@ -23,8 +23,8 @@ variable "storage_policies" {
   type        = map(string)
 
   validation {
-    condition     = toset(keys(var.storage_policies)) == toset(["worker", "bridge", "intake", "gc", "eraser"])
-    error_message = "storage_policies: expected one for worker, bridge, intake, gc and eraser."
+    condition     = toset(keys(var.storage_policies)) == toset(["worker", "bridge", "intake", "notify", "gc", "eraser"])
+    error_message = "storage_policies: expected one for worker, bridge, intake, notify, gc and eraser."
   }
 }
 
@@ -44,8 +44,8 @@ variable "secret_arns" {
   default     = {}
 
   validation {
-    condition     = length(setsubtract(keys(var.secret_arns), ["worker", "bridge", "intake", "gc", "eraser"])) == 0
-    error_message = "secret_arns: expected components: worker, bridge, intake, gc, eraser."
+    condition     = length(setsubtract(keys(var.secret_arns), ["worker", "bridge", "intake", "notify", "gc", "eraser"])) == 0
+    error_message = "secret_arns: expected components: worker, bridge, intake, notify, gc, eraser."
   }
 }
 
@@ -66,8 +66,30 @@ variable "database_user_arns" {
   default     = {}
 
   validation {
-    condition     = length(setsubtract(keys(var.database_user_arns), ["worker", "bridge", "intake", "gc", "eraser"])) == 0
-    error_message = "database_user_arns: expected components: worker, bridge, intake, gc, eraser."
+    condition     = length(setsubtract(keys(var.database_user_arns), ["worker", "bridge", "intake", "notify", "gc", "eraser"])) == 0
+    error_message = "database_user_arns: expected components: worker, bridge, intake, notify, gc, eraser."
+  }
+}
+
+variable "metrics_log_group" {
+  description = "Name of the log group that the collector writes metrics to; null when there is none. The monitoring module makes one."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.metrics_log_group == null ? true : can(regex("^/[A-Za-z0-9/_-]+$", var.metrics_log_group))
+    error_message = "metrics_log_group: expected a name such as /sage/metrics, without wildcards."
+  }
+}
+
+variable "topic" {
+  description = "SNS topic that `sage notify` tells operators through, and its key; null when it tells none. The monitoring module has one."
+  type        = object({ arn = string, key_arn = string })
+  default     = null
+
+  validation {
+    condition     = var.topic == null ? true : can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.topic.arn))
+    error_message = "topic.arn: expected the ARN of a topic."
   }
 }
 
@@ -87,9 +109,9 @@ variable "kubernetes" {
 
   validation {
     condition = var.kubernetes == null ? true : alltrue([
-      for component in ["worker", "bridge", "intake", "gc", "eraser"] : length(lookup(var.kubernetes.service_accounts, component, [])) > 0
+      for component in ["worker", "bridge", "intake", "notify", "gc", "eraser", "collector"] : length(lookup(var.kubernetes.service_accounts, component, [])) > 0
     ])
-    error_message = "kubernetes.service_accounts: expected one or more for each of worker, bridge, intake, gc and eraser."
+    error_message = "kubernetes.service_accounts: expected one or more for each of worker, bridge, intake, notify, gc, eraser and collector."
   }
 
   validation {

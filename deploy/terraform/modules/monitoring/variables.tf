@@ -55,9 +55,9 @@ variable "prices" {
 }
 
 variable "metrics" {
-  description = "Where the metrics that workers and bridges serve arrive in CloudWatch: the namespace, and the dimensions that all of them have. A CloudWatch agent brings them there; agent.json and agent-scrape.yaml beside this module are its configuration. While nothing does, the alarm on the backlog says so. What the function writes itself needs no agent."
+  description = "Where the metrics that workers and bridges serve arrive in CloudWatch: the namespace, and the dimensions that all of them have. An OpenTelemetry collector brings them there, see above. While nothing does, the alarm on the backlog says so. What the function writes itself needs no agent."
   type        = object({ namespace = string, dimensions = map(string) })
-  default     = { namespace = "SageFleet", dimensions = { job = "sage" } }
+  default     = { namespace = "SageFleet", dimensions = { fleet = "sage" } }
 }
 
 variable "backlog_age_seconds" {
@@ -79,6 +79,17 @@ variable "monthly_budget_usd" {
   validation {
     condition     = var.monthly_budget_usd >= 0
     error_message = "monthly_budget_usd: expected 0 or more."
+  }
+}
+
+variable "log_days" {
+  description = "Days that the log of metrics is kept, whose numbers CloudWatch keeps longer; one that CloudWatch takes."
+  type        = number
+  default     = 7
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_days)
+    error_message = "log_days: expected a retention that CloudWatch knows, such as 7 or 30."
   }
 }
 

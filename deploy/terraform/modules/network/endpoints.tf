@@ -19,7 +19,7 @@ resource "aws_vpc_endpoint" "s3" {
 }
 
 resource "aws_vpc_endpoint" "interface" {
-  for_each = var.endpoints
+  for_each = setunion(var.endpoints, var.mail_port == null ? [] : ["email-smtp"])
 
   vpc_id              = aws_vpc.this.id
   service_name        = "com.amazonaws.${data.aws_region.current.name}.${each.key}"
@@ -29,8 +29,9 @@ resource "aws_vpc_endpoint" "interface" {
   security_group_ids  = [aws_security_group.endpoints.id]
   tags                = { Name = "${var.name}-${each.key}" }
 
-  # Which calls are allowed is said by the roles; here, that nobody else's are.
-  policy = jsonencode({
+  # Which calls are allowed is said by the roles; here, that nobody else's are. SMTP has a
+  # password and no calls: its endpoint takes no policy.
+  policy = each.key == "email-smtp" ? null : jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Sid       = "OwnAccount"

@@ -43,6 +43,7 @@ locals {
       "function-endpoints" = { from = "function", to = "endpoints", port = 443 }
       "fleet-database"     = { from = "fleet", to = "database", port = 5432 }
     },
+    var.mail_port == null ? {} : { "fleet-mail" = { from = "fleet", to = "endpoints", port = var.mail_port } },
     var.nats_port == null ? {} : { "function-nats" = { from = "function", to = "fleet", port = var.nats_port } },
   )
 }

@@ -42,11 +42,22 @@ variable "availability_zones" {
 variable "endpoints" {
   description = "AWS services that get an interface endpoint. The subnets have no way to the internet, so a service without one can't be reached."
   type        = set(string)
-  default     = ["kms", "lambda", "logs", "monitoring", "secretsmanager", "sts"]
+  default     = ["kms", "lambda", "logs", "monitoring", "secretsmanager", "sns", "sts"]
 
   validation {
     condition     = alltrue([for service in var.endpoints : can(regex("^[a-z0-9.-]+$", service))])
     error_message = "endpoints: expected service names as in com.amazonaws.REGION.NAME, such as secretsmanager or ecr.api."
+  }
+}
+
+variable "mail_port" {
+  description = "Port at which the fleet may hand e-mail to SES, `SMTP_ADDRESS=email-smtp.REGION.amazonaws.com:PORT`, through an endpoint that not every zone has; null when it doesn't. Mail servers and webhooks elsewhere need a way there, and a rule of their own in the fleet's security group."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.mail_port == null ? true : contains([465, 587, 2465, 2587], var.mail_port)
+    error_message = "mail_port: expected 465, 587, 2465 or 2587."
   }
 }
 

@@ -14,9 +14,14 @@ locals {
       delete = []
     }
     intake = {
-      get    = ["inputs/", "outcome/", "attempts/", "probes/"]
-      put    = ["inputs/", "outcome/", "probes/"]
-      delete = ["probes/"]
+      get    = ["inputs/", "outcome/", "attempts/", "configurations/", "probes/"]
+      put    = ["inputs/", "outcome/", "configurations/", "probes/"]
+      delete = ["inputs/", "probes/"] # uploads of a form that is refused
+    }
+    notify = {
+      get    = ["outcome/", "attempts/"]
+      put    = []
+      delete = []
     }
     gc = {
       get    = ["outcome/"]

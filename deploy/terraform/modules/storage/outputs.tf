@@ -26,6 +26,6 @@ output "url" {
 }
 
 output "policies" {
-  description = "IAM policies by component (worker, bridge, intake, gc, eraser): what its code does with objects, and no more. The Lambda does what a worker does."
+  description = "IAM policies by component (worker, bridge, intake, notify, gc, eraser): what its code does with objects, and no more. The Lambda does what a worker does."
   value       = local.policies
 }

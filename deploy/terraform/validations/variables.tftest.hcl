@@ -345,7 +345,7 @@ run "fleet_with_database_users" {
   }
 
   assert {
-    condition     = length(aws_iam_instance_profile.this) == 5
+    condition     = length(aws_iam_instance_profile.this) == 7
     error_message = "without Kubernetes there is an instance profile for each component"
   }
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/sagefleet/sagefleet/bridge/budget"
 	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/producer/access"
+	"github.com/sagefleet/sagefleet/producer/alarms"
 	"github.com/sagefleet/sagefleet/producer/answers"
 	"github.com/sagefleet/sagefleet/producer/api"
 	"github.com/sagefleet/sagefleet/producer/inbox"
@@ -82,6 +83,8 @@ type notifyConfig struct {
 	StorageURL string `env:"STORAGE_URL,required"`
 	Fleet      bus.Config
 	Answers    answers.Config
+	Alarms     alarms.Config
+	Budget     budget.Config
 	Telemetry  telemetry.Config
 }
 
@@ -102,7 +105,7 @@ var All = map[string]Program{
 		return errors.Join(c.Fleet.Validate(), c.Inbox.Validate(), c.Telemetry.Validate())
 	}),
 	"sage notify": program("producer/cmd/sage/notify.go", "notifying", func(c *notifyConfig) error {
-		return errors.Join(c.Fleet.Validate(), c.Answers.Validate(c.Fleet.EventsMaxAge), c.Telemetry.Validate())
+		return errors.Join(c.Fleet.Validate(), c.Answers.Validate(c.Fleet.EventsMaxAge), c.Alarms.Validate(), c.Budget.Validate(0), c.Telemetry.Validate())
 	}),
 	"sage admin provision": program("producer/cmd/sage/provision.go", "", func(c *provisionConfig) error { return c.Fleet.Validate() }),
 	"sage admin gc": program("producer/cmd/sage/gc.go", "", func(c *gcConfig) error {

@@ -75,8 +75,10 @@ func Open(ctx context.Context, js jetstream.JetStream, objects storage.Store, bo
 	network := notify.NewNetwork(cfg.Notify.Private)
 	for name, box := range file.Mailboxes {
 		m := &mailbox{Mailbox: box, post: post, slots: make(chan struct{}, max(1, cfg.Parallel/4))}
-		if m.hook, err = box.hook(ctx, network); err != nil {
-			return nil, fmt.Errorf("mailbox %s: %w", name, err)
+		if box.Webhook != nil {
+			if m.hook, err = box.Webhook.Open(ctx, network); err != nil {
+				return nil, fmt.Errorf("mailbox %s: %w", name, err)
+			}
 		}
 		if m.since, err = since(ctx, kv, name); err != nil {
 			return nil, err

@@ -1,23 +1,16 @@
 package answers
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/mail"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
+	"github.com/sagefleet/sagefleet/producer/notices"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/notify"
-	"github.com/sagefleet/sagefleet/shared/secret"
 	"github.com/sagefleet/sagefleet/shared/settings"
 )
 
@@ -61,9 +54,9 @@ type Mailboxes struct {
 
 // Mailbox says how the senders of one mailbox are answered.
 type Mailbox struct {
-	Language string   `yaml:"language"` // of e-mail: es, which is the default, or en
-	Email    *Email   `yaml:"email"`
-	Webhook  *Webhook `yaml:"webhook"`
+	Language string           `yaml:"language"` // of e-mail: es, which is the default, or en
+	Email    *Email           `yaml:"email"`
+	Webhook  *notices.Webhook `yaml:"webhook"`
 }
 
 // Email says who gets e-mail.
@@ -75,32 +68,11 @@ type Email struct {
 	Attach        bool     `yaml:"attach"` // report.html
 }
 
-// Webhook says what is called, and what signs it.
-type Webhook struct {
-	URL    string     `yaml:"url"`
-	Secret secretText `yaml:"secret"`
-}
-
-// secretText is a secret in YAML, in the forms of package secret.
-type secretText struct{ secret.Secret }
-
-// UnmarshalYAML takes the text over without showing it in errors.
-func (s *secretText) UnmarshalYAML(n *yaml.Node) error {
-	s.Secret = secret.New(n.Value)
-	return nil
-}
-
 // Read reads and checks the file.
 func (c Config) Read() (Mailboxes, error) {
 	var m Mailboxes
-	data, err := os.ReadFile(c.File)
-	if err != nil {
-		return m, fmt.Errorf("ANSWERS_FILE: %w", err)
-	}
-	d := yaml.NewDecoder(bytes.NewReader(data))
-	d.KnownFields(true)
-	if err := d.Decode(&m); err != nil && !errors.Is(err, io.EOF) {
-		return m, fault.New(CodeSettings, "ANSWERS_FILE %s: %w", c.File, err).Permanent()
+	if err := notices.Read(CodeSettings, "ANSWERS_FILE", c.File, &m); err != nil {
+		return m, err
 	}
 	for name, box := range m.Mailboxes {
 		if err := box.validate(name, c.Notify.Address != ""); err != nil {
@@ -114,9 +86,7 @@ func (c Config) Read() (Mailboxes, error) {
 }
 
 func wrong(field, value, expected string) error {
-	f := fault.New(CodeSettings, "%.200q", value).Expecting("%s", expected).Permanent()
-	f.Field = field
-	return f
+	return notices.Wrong(CodeSettings, field, value, expected)
 }
 
 func (b Mailbox) validate(name string, mails bool) error {
@@ -134,10 +104,7 @@ func (b Mailbox) validate(name string, mails bool) error {
 	if b.Webhook == nil {
 		return nil
 	}
-	if !b.Webhook.Secret.IsSet() {
-		return wrong("webhook.secret", "", "a secret, such as file:///run/secrets/"+name)
-	}
-	return notify.ValidateURL(b.Webhook.URL)
+	return b.Webhook.Validate(CodeSettings, name)
 }
 
 func (e Email) validate(mails bool) error {
@@ -179,16 +146,4 @@ func (e Email) recipients(sender string) []string {
 		}
 	}
 	return to
-}
-
-// hook opens the webhook, if there is one.
-func (b Mailbox) hook(ctx context.Context, network *notify.Network) (*notify.Webhook, error) {
-	if b.Webhook == nil {
-		return nil, nil
-	}
-	key, err := b.Webhook.Secret.Value(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("webhook.secret: %w", err)
-	}
-	return network.Webhook(b.Webhook.URL, key)
 }

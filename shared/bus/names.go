@@ -61,6 +61,7 @@ const (
 // Filters for all subjects of a stream.
 const (
 	ExecFilter  = prefixExec + ">"
+	LocalFilter = prefixLocal + ">"
 	EventFilter = prefixEvent + ">"
 )
 

@@ -22,7 +22,7 @@ const (
 	NoticeClaimed Point = "notice.claimed" // the record says that it is being sent, and it isn't
 	NoticeSent    Point = "notice.sent"    // whoever hears it has taken it, the record doesn't say so
 	NoticeNoted   Point = "notice.noted"   // the record says so, whoever wanted it said doesn't know
-	AlarmOpened   Point = "notice.opened"  // the incident is kept, nothing of it is sent
+	AlarmKept     Point = "notice.kept"    // an incident is kept with what is to be said, nothing of it is
 
 	Received    Point = "received"         // a message was delivered and read
 	NoOutcome   Point = "outcome.none"     // no OUTCOME stands

@@ -28,32 +28,42 @@ type Depth struct {
 type Gauge struct {
 	consumer jetstream.Consumer
 	stream   jetstream.Stream
+	filter   string
 }
 
 // OpenGauge returns a Gauge of the queue that workers and bridges share.
 func OpenGauge(ctx context.Context, js jetstream.JetStream) (*Gauge, error) {
-	consumer, err := js.Consumer(ctx, bus.StreamExecutions, bus.ConsumerFleet)
+	return openGauge(ctx, js, bus.ConsumerFleet, bus.ExecFilter)
+}
+
+// OpenLocalGauge returns a Gauge of what no Lambda may take.
+func OpenLocalGauge(ctx context.Context, js jetstream.JetStream) (*Gauge, error) {
+	return openGauge(ctx, js, bus.ConsumerLocal, bus.LocalFilter)
+}
+
+func openGauge(ctx context.Context, js jetstream.JetStream, name, filter string) (*Gauge, error) {
+	consumer, err := js.Consumer(ctx, bus.StreamExecutions, name)
 	if err != nil {
-		return nil, fmt.Errorf("consumer %s: %w", bus.ConsumerFleet, err)
+		return nil, fmt.Errorf("consumer %s: %w", name, err)
 	}
 	stream, err := js.Stream(ctx, bus.StreamExecutions)
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", bus.StreamExecutions, err)
 	}
-	return &Gauge{consumer, stream}, nil
+	return &Gauge{consumer, stream, filter}, nil
 }
 
 // Measure asks the server how much waits, and since when the head does.
 func (g *Gauge) Measure(ctx context.Context) (Depth, error) {
 	info, err := g.consumer.Info(ctx)
 	if err != nil {
-		return Depth{}, fmt.Errorf("consumer %s: %w", bus.ConsumerFleet, err)
+		return Depth{}, fmt.Errorf("consumer of %s: %w", g.filter, err)
 	}
 	d := Depth{Pending: int(info.NumPending), AckPending: info.NumAckPending} //nolint:gosec // far below 2^63
 	if d.Pending == 0 {
 		return d, nil
 	}
-	head, err := g.stream.GetMsg(ctx, info.Delivered.Stream+1, jetstream.WithGetMsgSubject(bus.ExecFilter))
+	head, err := g.stream.GetMsg(ctx, info.Delivered.Stream+1, jetstream.WithGetMsgSubject(g.filter))
 	if errors.Is(err, jetstream.ErrMsgNotFound) { // it was taken meanwhile
 		return d, nil
 	}

@@ -161,10 +161,12 @@ var (
 var (
 	Notices = Metric{Name: "sage_notices_total", Kind: Counter, Labels: []string{"kind", "channel", "end"}, By: byNotify,
 		Help: "Tries to tell somebody something: kind is answer, to a sender, or alarm, to operators; channel webhook, email or sns; end sent, failed, which is tried again, or given_up."}
-	NoticesWaiting = Metric{Name: "sage_notices_waiting", Kind: Gauge, Labels: []string{"kind"}, By: byNotify,
-		Help: "Ends that may have to be answered, and alarms, that aren't settled: new ones, and those that are tried again. The alarms are known to the one that leads."}
+	AnswersWaiting = Metric{Name: "sage_answers_waiting", Kind: Gauge, By: byNotify,
+		Help: "Ends that may have to be answered and aren't settled: new ones, and those that are tried again. Everyone serves the same."}
+	AlarmsWaiting = Metric{Name: "sage_alarms_waiting", Kind: Gauge, By: byNotify,
+		Help: "Alarms that somebody is still to hear. Only who leads serves it."}
 	IncidentsOpen = Metric{Name: "sage_incidents_open", Kind: Gauge, Labels: []string{"rule"}, By: byNotify,
-		Help: "Incidents that are open, as the one that leads knows."}
+		Help: "Incidents that are open. Only who leads serves it."}
 )
 
 // Catalog is every metric of the fleet, in the order of the reference.
@@ -179,5 +181,5 @@ var Catalog = slices.Concat(
 		LambdaBilled, LambdaCost, LambdaColdStarts, BudgetLimit, BudgetDebt, BudgetReserved, BudgetFree, BudgetUsed},
 	[]Metric{LedgerLag, LedgerSkipped},
 	[]Metric{InboxFiles, InboxWaiting},
-	[]Metric{Notices, NoticesWaiting, IncidentsOpen},
+	[]Metric{Notices, AnswersWaiting, AlarmsWaiting, IncidentsOpen},
 )

@@ -32,7 +32,7 @@ var sections = []struct{ title, dir, by string }{
 	{"Repairs", "bridge/reconcile", "bridge"},
 	{"Lambda", "bridge/remote", "bridge"},
 	{"Governor", "bridge/governor", "bridge"},
-	{"Budget", "bridge/budget", "bridge"},
+	{"Budget", "bridge/budget", "bridge; `sage serve`, `sage notify` and `sage budget`, to show it"},
 	{"Shares", "bridge/shares", "bridge"},
 	{"Retention", "producer/retention", "`sage admin gc`"},
 	{"Server", "producer/server", "`sage serve`"},
@@ -40,6 +40,7 @@ var sections = []struct{ title, dir, by string }{
 	{"Access", "producer/access", "`sage serve`"},
 	{"Inbox", "producer/inbox", "`sage watch`"},
 	{"Answers", "producer/answers", "`sage notify`"},
+	{"Alarms", "producer/alarms", "`sage notify`"},
 	{"Notices", "shared/notify", "`sage notify`"},
 	{"Ledger", "shared/ledger", "what reads or keeps the history"},
 }

@@ -15,7 +15,7 @@ import (
 var quiet = []telemetry.Metric{
 	telemetry.StorageErrors, telemetry.AttemptsFailed, telemetry.ExecutionsDead, telemetry.ExecutionsLate,
 	telemetry.BudgetLimit, telemetry.BudgetDebt, telemetry.BudgetReserved, telemetry.BudgetFree, telemetry.BudgetUsed,
-	telemetry.InboxFiles, telemetry.InboxWaiting, telemetry.Notices, telemetry.NoticesWaiting, telemetry.IncidentsOpen,
+	telemetry.InboxFiles, telemetry.InboxWaiting, telemetry.Notices, telemetry.AnswersWaiting, telemetry.AlarmsWaiting, telemetry.IncidentsOpen,
 }
 
 // TestCatalogIsServed: a fleet serves what the reference lists, with those labels, and

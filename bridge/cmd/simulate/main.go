@@ -25,7 +25,7 @@ type arguments struct {
 	Seeds     int      `default:"10" help:"How many seeds to average over."`
 	Workloads []string `name:"workload" enum:"${workloads}" default:"${workloads}" help:"Only these workloads: ${workloads}."`
 	Policies  []string `name:"policy" enum:"${policies}" default:"${policies}" help:"Only these policies: ${policies}."`
-	Budgets   bool     `help:"Compare what becomes of work under budgets, by the order in which it is done."`
+	Budgets   bool     `help:"Compare what becomes of work under budgets, by how a fleet lives with them, also with bridges that die."`
 	JSON      bool     `name:"json" xor:"form" help:"Print one JSON object a line."`
 	CSV       bool     `name:"csv" xor:"form" help:"Print CSV."`
 	SVG       string   `name:"svg" placeholder:"FILE" help:"Also draw what each policy costs over what it misses."`
@@ -57,7 +57,7 @@ func run(ctx context.Context, args arguments, out io.Writer) (met bool, err erro
 		return false, fmt.Errorf("--seeds is %d; expected 1 or more", args.Seeds)
 	}
 	if args.Budgets {
-		return runBudgets(ctx, args, out)
+		return true, runBudgets(ctx, args, out)
 	}
 	rows, err := simulate.Compare(ctx, simulate.Grid(args.Workloads, args.Policies), args.Seed, args.Seeds)
 	if err != nil {

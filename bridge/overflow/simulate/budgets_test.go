@@ -47,21 +47,43 @@ func TestNoHourCostsMoreThanItsBudget(t *testing.T) {
 	}
 }
 
-// TestLateWorkDoesNotDelayTheRest: with too little money, keeping to what can still
-// end in time misses far less than first come, first served.
+// TestLateWorkDoesNotDelayTheRest: with too little money, what a fleet can be told to do
+// misses far less than first come, first served, and no hour costs more than its budget.
 func TestLateWorkDoesNotDelayTheRest(t *testing.T) {
 	t.Parallel()
 	rows, err := simulate.CompareBudgets(t.Context(), []string{"azcode"}, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := simulate.Exceeded(rows); err != nil {
+		t.Error(err)
+	}
 	missed := map[string]float64{}
 	for _, r := range rows {
 		if r.Budget == 0.05 {
-			missed[r.Order] = r.Missed
+			missed[r.Arrangement] = r.Missed
 		}
 	}
-	if missed["oldest"] < 10 || missed["savable"] > 0.75*missed["oldest"] || missed["smallest"] > 0.8*missed["savable"] {
+	if missed["plain"] < 10 || missed["product"] > 0.75*missed["plain"] || missed["4-savable"] > 0.75*missed["4-plain"] || missed["4-smallest"] > 0.8*missed["4-savable"] {
 		t.Errorf("%v", missed)
+	}
+}
+
+func TestExceededSeesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	row := func(worst float64, deaths [3]int64) simulate.BudgetRow {
+		return simulate.BudgetRow{Budget: 1, Worst: worst, Deaths: deaths}
+	}
+	for name, tt := range map[string]struct {
+		rows []simulate.BudgetRow
+		good bool
+	}{
+		"kept":              {[]simulate.BudgetRow{row(1, [3]int64{1, 0, 1}), row(0.5, [3]int64{0, 1, 0})}, true},
+		"one hour too dear": {[]simulate.BudgetRow{row(1, [3]int64{1, 1, 1}), row(1.0001, [3]int64{1, 1, 1})}, false},
+		"nobody died":       {[]simulate.BudgetRow{row(1, [3]int64{1, 0, 1})}, false},
+	} {
+		if err := simulate.Exceeded(tt.rows); (err == nil) != tt.good {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -21,6 +21,7 @@ type run struct {
 	waiting queue
 	late    queue // of Savable and Smallest: what can't end in time any more
 	turns   int   // of slots, while there is late work
+	length  length
 	local   queue // what no Lambda takes
 	free    int   // slots
 	localBy int   // slots with what no Lambda takes
@@ -115,6 +116,7 @@ func (r *run) happens(e event) {
 	switch e.kind {
 	case localEnds:
 		r.free++
+		r.length.observe(j.Local)
 		if j.LocalOnly {
 			r.localBy--
 		} else {
@@ -160,8 +162,10 @@ func (r *run) startLocal() bool {
 		job = r.local.take(0)
 		r.localBy++
 	case r.waiting.len() > 0 && r.policy.workersTake():
-		job = r.waiting.take(r.first())
-		r.turns++
+		job = r.waiting.take(r.saved())
+		if r.late.len() > 0 {
+			r.turns++
+		}
 	default:
 		return false
 	}
@@ -174,10 +178,13 @@ func (r *run) startLocal() bool {
 
 // invoke gives what waits at place to the cloud, if that may cost it and takes it.
 func (r *run) invoke(place int) bool {
-	if r.setup.Order != Oldest {
+	if r.setup.Order == Smallest {
 		place = r.first()
 	}
 	job := r.waiting.at(place)
+	if r.declines(job) {
+		return false
+	}
 	worst := r.setup.worst(&r.jobs[job])
 	if r.account != nil {
 		if r.account.Free(instant(r.now), "") < worst {

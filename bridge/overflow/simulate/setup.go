@@ -32,11 +32,13 @@ type Cloud struct {
 // Order is how work is chosen that the budget leaves waiting.
 type Order int
 
-// Orders.
+// Orders. The product has Oldest, without OVERFLOW_DEADLINE, and Workers, with it.
 const (
 	Oldest   Order = iota // as it came, also when it is late already
-	Savable               // the oldest that can still end in time; every fourth turn of a slot is for late work
-	Smallest              // of those the smallest, once any is late
+	Workers               // slots take the oldest that can still end in time, but for every fourth turn; bridges the oldest
+	Declined              // the same, and bridges take nothing while the oldest can't end in time even in the cloud
+	Savable               // bridges choose as slots do
+	Smallest              // both take the smallest that can end in time, once any is late
 )
 
 // Step is where a bridge can die.

@@ -78,6 +78,7 @@ type Bridge struct {
 	herald   *herald
 	ends     *ends
 	member   *shares.Member // nil without a budget
+	memory   *memory        // nil without a Lambda of its own
 	leases   *lock.Locker
 	rooms    []func(taken int) int
 	duties   []lead.Duty // of the lead, besides repairs
@@ -190,6 +191,9 @@ func (b *Bridge) room(taken int) int {
 func (b *Bridge) Run(ctx context.Context) error {
 	zerolog.Ctx(ctx).Info().Str("policy", b.steerer.policy.Name()).Msg("bridge watches the backlog")
 	stopping := ctx
+	if b.memory != nil {
+		b.memory.recall(ctx)
+	}
 	living, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var beating sync.WaitGroup
 	beating.Go(func() {

@@ -53,7 +53,12 @@ func Open(ctx context.Context, js jetstream.JetStream, objects storage.Store, fl
 		return nil, err
 	}
 	b.member, b.ends = member, counted
-	b.duties = append(b.duties, shares.NewLead(store, ledger, cfg.Budget, host, cfg.Shares).Run)
+	members, err := js.KeyValue(ctx, bus.BucketFleet)
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", bus.BucketFleet, err)
+	}
+	b.memory = &memory{js: js, kv: members, function: calls.Function, counts: b.counts}
+	b.duties = append(b.duties, shares.NewLead(store, ledger, cfg.Budget, host, cfg.Shares).Run, b.memory.keep)
 	return b, nil
 }
 

@@ -65,4 +65,13 @@ func (q Quantile) Value() time.Duration {
 	return seconds(q.Seconds)
 }
 
+// longest is more than any run takes.
+const longest = 24 * 3600 // seconds
+
+// Valid reports whether q can have been learned, or is the zero value: it may come from outside.
+func (q Quantile) Valid() bool {
+	within := func(s float64) bool { return s >= 0 && s <= longest }
+	return q.Average.N >= 0 && within(q.Average.Seconds) && within(q.Seconds) && (q.Average.N == 0 || q.Average.Seconds > 0)
+}
+
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -116,6 +116,9 @@ func TestLearnersGoOnWhereTheyWere(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b learned
+	if !a.Cloud.Valid() || !a.Sizes.Valid() || !(overflow.BySize{}).Valid() || !(overflow.Quantile{}).Valid() {
+		t.Errorf("%+v isn't taken for learned", a)
+	}
 	if err := json.Unmarshal(text, &b); err != nil || a != b {
 		t.Errorf("%+v became %+v, %v", a, b, err)
 	}

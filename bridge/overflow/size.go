@@ -51,7 +51,18 @@ func (b BySize) Within(bytes int64) time.Duration {
 	if b.N < enough {
 		return 0
 	}
-	return seconds(b.line(float64(bytes)/megabyte) * b.Above.Value().Seconds())
+	return seconds(min(longest, b.line(float64(bytes)/megabyte)*b.Above.Value().Seconds()))
+}
+
+// Valid reports whether b can have been learned, or is the zero value: it may come from outside.
+func (b BySize) Valid() bool {
+	const most = 1e30
+	for _, sum := range []float64{b.W, b.X, b.Y, b.XX, b.XY} {
+		if !(sum >= 0 && sum <= most) {
+			return false
+		}
+	}
+	return b.N >= 0 && (b.N == 0) == (b.W < 1e-12) && b.Above.Valid()
 }
 
 // line is the fit at x megabytes; never below a tenth of the average run.

@@ -45,7 +45,7 @@ func (i Identity) Permissions(mailboxes ...string) Permissions {
 			writeBucket(BucketBudget, "what is spent"), watchBucket(BucketBudget, "what may be spent"),
 			read(StreamDead, prefixDead+">", "whether a dead letter is there"),
 			remove(StreamExecutions, "what a sweep has moved"), remove(StreamLater, "what a sweep has moved"),
-			readBucket(BucketFleet, "who leads"), writeBucket(BucketFleet, "the lease of the lead, and its heartbeat"),
+			readBucket(BucketFleet, "who leads"), writeBucket(BucketFleet, "the lease of the lead, its heartbeat, what it learned"),
 			watchBucket(BucketFleet, "heartbeats"), []Grant{{prefixDecision + "*", "what it takes, and why"}},
 			scanBucket(BucketState, "records that did not change for long"))
 	case IdentityLambda:

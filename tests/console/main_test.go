@@ -61,7 +61,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	err = local.Run(ctx, local.Config{Dir: filepath.Join(dir, "fleet"), Lambda: []string{self}, Language: "en"}, func(ctx context.Context, p *local.Platform) error {
+	err = local.Run(ctx, local.Config{Dir: filepath.Join(dir, "fleet"), Lambda: []string{self}, Language: "en", BudgetUSD: 2.5}, func(ctx context.Context, p *local.Platform) error {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return err

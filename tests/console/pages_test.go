@@ -31,7 +31,7 @@ func TestPagesCanBeRead(t *testing.T) {
 	for _, l := range looks {
 		t.Run(l.name, func(t *testing.T) {
 			b := open(t, l)
-			b.expect("404")
+			b.expect("/nowhere") // and no asset of any page
 			for name, path := range pages() {
 				b.visit(path)
 				b.until("the page follows, if it does", func() bool {

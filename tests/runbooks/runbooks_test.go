@@ -194,6 +194,55 @@ func TestCodesAndVariables(t *testing.T) {
 	}
 }
 
+// TestNamesInTheCloud looks for what commands for AWS name where Terraform makes it.
+func TestNamesInTheCloud(t *testing.T) {
+	const production = "deploy/terraform/examples/production"
+	variables := read(t, "../../"+production+"/variables.tf")
+	module := read(t, "../../deploy/terraform/modules/function/main.tf")
+	name := regexp.MustCompile(`variable "name" \{[^}]*default\s+= "([^"]+)"`).FindStringSubmatch(variables)
+	function := regexp.MustCompile(`function = "\$\{var\.name\}([^"]*)"`).FindStringSubmatch(module)
+	if name == nil || function == nil {
+		t.Fatalf("no name in %s, or no function's in its module", production)
+	}
+	want := map[string]string{
+		`--function-name (\S+)`:           name[1] + function[1],
+		`/aws/lambda/(\S+)`:               name[1] + function[1],
+		`terraform -chdir=(\S+)`:          production,
+		`arn:aws:lambda:.*function:(\S+)`: name[1] + function[1],
+	}
+	found := 0
+	for _, file := range books(t) {
+		b, err := parse(read(t, file))
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for _, s := range b.steps {
+			if s.where != "aws" {
+				continue
+			}
+			for pattern, name := range want {
+				for _, named := range regexp.MustCompile(pattern).FindAllStringSubmatch(s.command, -1) {
+					if found++; named[1] != name {
+						t.Errorf("%s: line %d: %s, and Terraform makes %s", file, s.line, named[0], name)
+					}
+				}
+			}
+		}
+	}
+	if found < 4 {
+		t.Errorf("only %d names were found", found)
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // TestNamesOfTheCluster looks for what commands for a cluster name in the manifests.
 func TestNamesOfTheCluster(t *testing.T) {
 	var manifests strings.Builder

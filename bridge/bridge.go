@@ -72,7 +72,7 @@ type Bridge struct {
 	repairs  *reconcile.Reconciler
 	fleet    *heartbeat.Fleet
 	beats    *heartbeat.Sender
-	meter    *machine.Meter // of beats; the steerer has its own
+	meter    Meter // of beats; the steerer has its own
 	counts   *counts
 	steerer  *steerer
 	herald   *herald
@@ -107,6 +107,16 @@ func WithGovernor(g Governor) Option {
 		b.steerer.observe.governor = g
 		b.steerer.gates = append(b.steerer.gates, g)
 	}
+}
+
+// Meter measures how busy the machine is; see package machine.
+type Meter interface {
+	Sample(context.Context) machine.Usage
+}
+
+// WithMeter has m measure instead of the bridge's own meters.
+func WithMeter(m Meter) Option {
+	return func(b *Bridge) { b.meter, b.steerer.observe.meter = m, m }
 }
 
 // WithGate has the bridge take nothing while g is shut.

@@ -9,7 +9,6 @@ import (
 	"github.com/sagefleet/sagefleet/bridge/overflow"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/heartbeat"
-	"github.com/sagefleet/sagefleet/shared/machine"
 	"github.com/sagefleet/sagefleet/shared/queue"
 )
 
@@ -20,7 +19,7 @@ type observer struct {
 	host     string
 	counts   *counts
 	governor Governor // may be nil
-	meter    *machine.Meter
+	meter    Meter
 
 	depth    queue.Depth
 	looked   time.Time // when the queue was last asked

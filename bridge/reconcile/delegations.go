@@ -3,6 +3,8 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/sagefleet/sagefleet/shared/delegation"
@@ -32,7 +34,7 @@ func (r *Reconciler) closeDelegations(ctx context.Context, done *Summary) error 
 			break // the rest waits for a later sweep
 		}
 	}
-	for k := range r.invoked.open {
+	for _, k := range slices.SortedFunc(maps.Keys(r.invoked.open), execution.Key.Compare) {
 		over, err := r.closeDelegation(ctx, k, done)
 		if err != nil {
 			return err

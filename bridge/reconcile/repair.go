@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,17 +49,17 @@ func (s suspects) add(k execution.Key, found int) {
 	s[k] = &suspect{found: found}
 }
 
-// oldest returns up to n suspects that were not looked at after before.
+// oldest returns up to n suspects that were not looked at after before, those that have
+// waited longest first.
 func (s suspects) oldest(n int, before time.Time) []execution.Key {
 	var keys []execution.Key
 	for k, v := range s {
 		if !v.looked.After(before) {
-			if keys = append(keys, k); len(keys) == n {
-				break
-			}
+			keys = append(keys, k)
 		}
 	}
-	return keys
+	slices.SortFunc(keys, func(a, b execution.Key) int { return cmp.Or(s[a].looked.Compare(s[b].looked), a.Compare(b)) })
+	return keys[:min(n, len(keys))]
 }
 
 // help looks at suspects. Those that were looked at wait until all others were.

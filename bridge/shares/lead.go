@@ -59,10 +59,20 @@ func (l *Lead) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-ticker.C:
 		case <-changed:
-			time.Sleep(breath)
 		}
+		time.Sleep(breath)
+		forget(ticker.C)
+		forget(changed)
 	}
 	return nil
+}
+
+// forget takes what is on its way: the round that follows is for that too.
+func forget[T any](signal <-chan T) {
+	select {
+	case <-signal:
+	default:
+	}
 }
 
 // Tend does one round.
@@ -232,6 +242,7 @@ func finished(state budget.State, shares map[string]Share) (names []string) {
 			names = append(names, name)
 		}
 	}
+	slices.Sort(names)
 	return names
 }
 

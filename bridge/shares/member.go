@@ -133,27 +133,59 @@ func (m *Member) Run(ctx context.Context, drained <-chan struct{}) error {
 	m.refresh(quiet)
 	m.write(quiet, true)
 	for {
-		beat := false
 		var patience <-chan time.Time
 		if len(m.waiting) > 0 {
 			patience = time.After(time.Until(m.waiting[0].until))
 		}
+		var e events
 		select {
 		case <-drained:
 			return m.leave(quiet)
 		case a := <-m.asked:
-			m.take(a)
-			m.takeMore()
+			e.asks = append(e.asks, a)
 		case <-changed:
-			m.refresh(quiet)
+			e.changed = true
 		case <-pulse.C:
-			m.refresh(quiet)
-			beat = true
+			e.beat = true
 		case <-second.C:
-			m.recent = [2]int{0, m.recent[0]}
+			e.second = true
 		case <-patience:
 		}
-		m.write(quiet, beat)
+		e.more(m.asked, changed, pulse.C, second.C)
+		if e.second {
+			m.recent = [2]int{0, m.recent[0]}
+		}
+		for _, a := range e.asks {
+			m.take(a)
+		}
+		if e.changed || e.beat {
+			m.refresh(quiet)
+		}
+		m.write(quiet, e.beat)
+	}
+}
+
+// events are what happened while a share was being written: one write does for all.
+type events struct {
+	asks                  []*ask
+	changed, beat, second bool
+}
+
+// more takes what else has happened by this moment.
+func (e *events) more(asked <-chan *ask, changed <-chan struct{}, pulse, second <-chan time.Time) {
+	for {
+		select {
+		case a := <-asked:
+			e.asks = append(e.asks, a)
+		case <-changed:
+			e.changed = true
+		case <-pulse:
+			e.beat = true
+		case <-second:
+			e.second = true
+		default:
+			return
+		}
 	}
 }
 
@@ -165,18 +197,6 @@ func (m *Member) take(a *ask) {
 	}
 	m.waiting = append(m.waiting, a)
 	m.recent[0]++
-}
-
-// takeMore takes what else is asked for at this moment.
-func (m *Member) takeMore() {
-	for {
-		select {
-		case a := <-m.asked:
-			m.take(a)
-		default:
-			return
-		}
-	}
 }
 
 // begin begins a share under a name that no share had before.

@@ -61,6 +61,28 @@ func TestAnEntryIsChangedByWhoeverReadItLast(t *testing.T) {
 	}
 }
 
+// A bucket that is restored from an older copy gives revisions out again, and may say that
+// what was over goes on: who has read further than there is begins again.
+func TestTheLedgerIsReadAgainWhenRevisionsWentBack(t *testing.T) {
+	t.Parallel()
+	ledger, _ := open(t, time.Hour)
+	if _, err := ledger.Save(t.Context(), entry("e1"), 0); err != nil {
+		t.Fatal(err)
+	}
+	for revision, want := range map[uint64]int{0: 1, 1: 0, 2: 1} {
+		seen := 0
+		for found, err := range ledger.Since(t.Context(), revision) {
+			if err != nil || found.Revision != 1 {
+				t.Errorf("since %d: revision %d, %v", revision, found.Revision, err)
+			}
+			seen++
+		}
+		if seen != want {
+			t.Errorf("since %d: %d entries, want %d", revision, seen, want)
+		}
+	}
+}
+
 func TestWhatIsOverExpires(t *testing.T) {
 	t.Parallel()
 	ledger, _ := open(t, time.Second)

@@ -73,9 +73,18 @@ func (l *Ledger) Save(ctx context.Context, e Entry, revision uint64) (uint64, er
 }
 
 // Since yields every entry that was last changed after a revision, 0 for all there
-// are, with its own, in the order of the changes.
+// are, with its own, in the order of the changes. When the server has lost its last
+// changes it begins again: an older copy of the bucket may have entries that were over.
 func (l *Ledger) Since(ctx context.Context, revision uint64) iter.Seq2[Stored, error] {
 	return func(yield func(Stored, error) bool) {
+		stream, err := l.js.Stream(ctx, "KV_"+l.kv.Bucket())
+		if err != nil {
+			yield(Stored{}, fmt.Errorf("read delegations: %w", err))
+			return
+		}
+		if stream.CachedInfo().State.LastSeq < revision {
+			revision = 0
+		}
 		w, err := l.kv.WatchAll(ctx, jetstream.IgnoreDeletes(), jetstream.ResumeFromRevision(revision+1))
 		if err != nil {
 			yield(Stored{}, fmt.Errorf("read delegations: %w", err))

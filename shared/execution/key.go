@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -23,6 +24,11 @@ func (k Key) String() string { return fmt.Sprintf("%s:%s:%d", k.Mailbox, k.ID, k
 // Path joins the parts with dots. None of them can hold a dot, so it is unique;
 // it is safe as a KV key, a subject suffix and a file name.
 func (k Key) Path() string { return fmt.Sprintf("%s.%s.%d", k.Mailbox, k.ID, k.Generation) }
+
+// Compare orders keys by mailbox, id and generation.
+func (k Key) Compare(other Key) int {
+	return cmp.Or(strings.Compare(k.Mailbox, other.Mailbox), strings.Compare(k.ID, other.ID), cmp.Compare(k.Generation, other.Generation))
+}
 
 // ParsePath is the inverse of [Key.Path].
 func ParsePath(path string) (Key, error) {

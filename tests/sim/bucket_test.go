@@ -33,7 +33,10 @@ type entry struct {
 
 func newEntry(bucket, key string, m *jetstream.RawStreamMsg) *entry {
 	e := &entry{bucket: bucket, key: key, m: m}
-	if m.Header.Get(jetstream.MarkerReasonHeader) != "" || m.Header.Get(headerKVOperation) == kvPurge {
+	switch {
+	case m.Header.Get(headerKVOperation) == kvDelete:
+		e.op = jetstream.KeyValueDelete
+	case m.Header.Get(headerKVOperation) == kvPurge || m.Header.Get(jetstream.MarkerReasonHeader) != "":
 		e.op = jetstream.KeyValuePurge
 	}
 	return e
@@ -132,51 +135,4 @@ func (kv *keyValue) Purge(ctx context.Context, key string, opts ...jetstream.KVD
 	}
 	_, err = kv.client.PublishMsg(ctx, m)
 	return err
-}
-
-// watcher tells a client of every change of one key.
-type watcher struct {
-	jetstream.KeyWatcher
-	p               *process
-	bucket, subject string
-	updates         chan jetstream.KeyValueEntry
-	stopped         bool
-}
-
-func (kv *keyValue) Watch(ctx context.Context, key string, _ ...jetstream.WatchOpt) (jetstream.KeyWatcher, error) {
-	watch := &watcher{p: kv.client.p, bucket: kv.bucket, subject: kv.subject(key), updates: make(chan jetstream.KeyValueEntry, 256)}
-	return call(ctx, watch.p, "nats", "watch", watch.subject, jetstream.ErrNoStreamResponse, func() (jetstream.KeyWatcher, error) {
-		s := watch.p.w.streams["KV_"+kv.bucket]
-		s.watchers = append(s.watchers, watch)
-		if m := s.lastOf(watch.subject); m != nil {
-			watch.tell(m)
-		}
-		watch.updates <- nil // the end of what was there
-		return watch, nil
-	})
-}
-
-// WatchAll tells nothing but that there is nothing: of the buckets only that of the
-// heartbeats is watched whole, and here the bridges do without.
-func (kv *keyValue) WatchAll(context.Context, ...jetstream.WatchOpt) (jetstream.KeyWatcher, error) {
-	watch := &watcher{p: kv.client.p, updates: make(chan jetstream.KeyValueEntry, 1)}
-	watch.updates <- nil
-	return watch, nil
-}
-
-func (watch *watcher) Updates() <-chan jetstream.KeyValueEntry { return watch.updates }
-
-func (watch *watcher) Stop() error {
-	watch.p.w.mu.Lock()
-	defer watch.p.w.mu.Unlock()
-	watch.stopped = true
-	return nil
-}
-
-// tell passes m on at once: how late it may be is no question of the protocol's.
-func (watch *watcher) tell(m *stored) {
-	if watch.stopped || m.subject != watch.subject {
-		return
-	}
-	watch.updates <- newEntry(watch.bucket, m.subject[len("$KV."+watch.bucket+"."):], m.raw())
 }

@@ -5,10 +5,13 @@ import (
 	"maps"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/shared/bus"
 )
 
 // client is a process's connection to JetStream. What it does not override, the
@@ -27,8 +30,10 @@ func applied[T any](opts []T) (reflect.Value, error) {
 		if !target.IsValid() {
 			target = reflect.New(f.Type().In(0).Elem())
 		}
-		if err, _ := f.Call([]reflect.Value{target})[0].Interface().(error); err != nil {
-			return target, err
+		for _, result := range f.Call([]reflect.Value{target}) { // some options can't fail
+			if err, _ := result.Interface().(error); err != nil {
+				return target, err
+			}
 		}
 	}
 	if target.IsValid() {
@@ -53,6 +58,11 @@ func field(options reflect.Value, name string) int64 {
 		return int64(f.Uint())
 	}
 	return 0
+}
+
+// flagged is a yes or no among the options.
+func flagged(options reflect.Value, name string) bool {
+	return options.IsValid() && options.FieldByName(name).Bool()
 }
 
 // text is a text among the options, or "".
@@ -98,13 +108,25 @@ func (c *client) PublishMsg(ctx context.Context, m *nats.Msg, opts ...jetstream.
 
 func (c *client) publish(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, error) {
 	w, subject, header, data := c.p.w, m.Subject, maps.Clone(m.Header), m.Data
-	return call(ctx, c.p, "nats", "publish", subject, jetstream.ErrNoStreamResponse, func() (*jetstream.PubAck, error) {
+	if strings.HasPrefix(subject, "sage.event.") {
+		w.ledger.tells(w, data)
+	}
+	return call(ctx, c.p, "nats", "publish", stableSubject(subject), jetstream.ErrNoStreamResponse, func() (*jetstream.PubAck, error) {
 		s := w.streamOf(subject)
 		if s == nil {
 			return nil, jetstream.ErrNoStreamResponse
 		}
-		return s.publish(subject, header, data)
+		return s.publish(c.p, subject, header, data)
 	})
+}
+
+// stableSubject is a subject without what chance put into it: a bridge's share of the
+// budget is named at random.
+func stableSubject(subject string) string {
+	if strings.HasPrefix(subject, "$KV."+bus.BucketBudget+".share.") {
+		return subject[:strings.LastIndexByte(subject, '_')+1] + "*"
+	}
+	return subject
 }
 
 // future is the answer to a publish that nobody waits for yet.

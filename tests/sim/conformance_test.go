@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +23,9 @@ import (
 // the protocol depends on. Times are compared from below only: a busy machine may
 // be late, and a server must not be early.
 func TestConformance(t *testing.T) {
-	for name, script := range scripts {
+	all := maps.Clone(scripts)
+	maps.Copy(all, readingScripts)
+	for name, script := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := fleetConfig

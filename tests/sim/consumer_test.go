@@ -18,10 +18,15 @@ type consumer struct {
 	again   []uint64 // to be delivered again, in this order
 	waiting []*pull
 	serving bool
+
+	delivery uint64 // number of the next
+	// Up to where all was settled, by the number of the delivery and by sequence.
+	floor, floorSeq uint64
 }
 
 // pending is a delivery that nobody has settled.
 type pending struct {
+	delivery uint64 // the first, of this message
 	deadline time.Time
 	timer    *time.Timer
 }
@@ -68,6 +73,7 @@ func (c *consumer) serve() {
 		}
 		c.tried[m.seq]++
 		c.hold(m.seq, c.cfg.AckWait)
+		c.delivery++
 		to.deliver(m, c.tried[m.seq])
 	}
 }
@@ -125,7 +131,7 @@ func (c *consumer) hold(seq uint64, d time.Duration) {
 	d += between(c.stream.w.plan.number("hold", c.cfg.Name, strconv.FormatUint(seq, 10)), 0, time.Millisecond)
 	p := c.pending[seq]
 	if p == nil {
-		p = &pending{}
+		p = &pending{delivery: c.delivery}
 		c.pending[seq] = p
 		p.timer = time.AfterFunc(d, func() { c.late(seq, p) })
 	} else {
@@ -170,9 +176,26 @@ func (c *consumer) forget(seq uint64) {
 	if p := c.pending[seq]; p != nil {
 		p.timer.Stop()
 		delete(c.pending, seq)
+		c.raise(seq, p.delivery)
 	}
 	delete(c.tried, seq)
 	c.again = slices.DeleteFunc(c.again, func(other uint64) bool { return other == seq })
+}
+
+// raise notes that seq is settled: up to where all is can have moved.
+func (c *consumer) raise(seq, delivery uint64) {
+	switch {
+	case len(c.pending) == 0:
+		c.floor, c.floorSeq = c.delivery-1, c.next-1
+	case delivery == c.floor+1:
+		c.floor, c.floorSeq = delivery, seq
+		for above := seq; above < c.next; above++ {
+			if p := c.pending[above]; p != nil {
+				c.floor, c.floorSeq = p.delivery-1, above-1
+				break
+			}
+		}
+	}
 }
 
 // nak gives seq back, at once or after a while. It too may come from any holder.

@@ -26,6 +26,8 @@ func (c *client) Consumer(ctx context.Context, streamName, name string) (jetstre
 
 func (c *consumer) info() *jetstream.ConsumerInfo {
 	return &jetstream.ConsumerInfo{Stream: c.stream.cfg.Name, Name: c.cfg.Name, Config: c.cfg,
+		Delivered:  jetstream.SequenceInfo{Consumer: c.delivery - 1, Stream: c.next - 1},
+		AckFloor:   jetstream.SequenceInfo{Consumer: c.floor, Stream: c.floorSeq},
 		NumPending: uint64(c.unseen()), NumAckPending: len(c.pending), NumWaiting: len(c.waiting)}
 }
 

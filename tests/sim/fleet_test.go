@@ -7,10 +7,7 @@ import (
 	"time"
 
 	"github.com/sagefleet/sagefleet/bridge"
-	"github.com/sagefleet/sagefleet/bridge/books"
-	"github.com/sagefleet/sagefleet/bridge/remote"
 	"github.com/sagefleet/sagefleet/shared/bus"
-	"github.com/sagefleet/sagefleet/shared/delegation"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/guard"
@@ -24,7 +21,6 @@ var (
 	fleetConfig = bus.Config{Durability: bus.Fast, Replicas: 1, AckWait: ackWait, MaxAckPending: 10000, QueueMaxBytes: -1, EventsMaxAge: time.Hour}
 	queueConfig = queue.Config{Drain: 2 * time.Second, BackoffBase: 500 * time.Millisecond, BackoffCap: 5 * time.Second}
 	guardConfig = guard.Config{MaxAttempts: 3, MaxCrashes: 3, StateTTL: time.Hour}
-	slots       = queue.Slots{Fleet: 2, Local: 1, Deadline: 2 * time.Second}
 )
 
 // The fleet's programs, put together as their mains do. A start that fails is
@@ -40,25 +36,14 @@ func worker(p *process) {
 	if err != nil {
 		return
 	}
+	slots := queue.Slots{Fleet: p.w.plan.slots, Local: 1, Deadline: 2 * time.Second}
 	_ = queue.NewWorker(js, fleetConfig.AckWait, slots, queueConfig).Run(p.ctx, g)
 }
 
 // forwarder is `bridge`.
 func forwarder(p *process) {
-	objects := store{p}
-	calls := remote.Config{Function: "sage", Timeout: lambdaTimeout,
-		Margin: time.Second, Poll: 500 * time.Millisecond, Busy: 500 * time.Millisecond, Concurrency: 2, MemoryMB: 1024, Architecture: "arm64"}
-	entries, err := p.js().KeyValue(p.ctx, bus.BucketDelegations)
-	if err != nil {
-		return
-	}
-	accounts := books.New(delegation.New(p.js(), entries, guardConfig.StateTTL), books.Unlimited{}, p.name, "sage", remote.Sync, calls.MaxCost())
-	lambda, err := remote.New(invoker{p}, outcome.New(objects), calls, remote.WithBooks(accounts))
-	if err != nil {
-		panic(err) // the configuration above is wrong
-	}
-	b, err := bridge.New(p.ctx, p.js(), objects, fleetConfig, lambda, p.name,
-		bridge.Config{Slots: 2, Queue: queueConfig, Guard: guardConfig})
+	r := p.w.plan.regime
+	b, err := bridge.Open(p.ctx, p.js(), store{p}, fleetConfig, invoker{p}, p.name, r.bridge(), r.calls(), bridge.WithMeter(idle{}))
 	if err != nil {
 		return
 	}

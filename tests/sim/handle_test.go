@@ -2,10 +2,13 @@ package sim
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"strconv"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/shared/bus"
 )
 
 func (c *client) Stream(ctx context.Context, name string) (jetstream.Stream, error) {
@@ -78,13 +81,39 @@ func (h *streamHandle) GetMsg(ctx context.Context, seq uint64, opts ...jetstream
 	})
 }
 
+func (h *streamHandle) Consumer(ctx context.Context, name string) (jetstream.Consumer, error) {
+	return h.client.Consumer(ctx, h.name, name)
+}
+
+func (h *streamHandle) DeleteMsg(ctx context.Context, seq uint64) error {
+	_, err := call(ctx, h.client.p, "nats", "delete", h.name+"#"+strconv.FormatUint(seq, 10), jetstream.ErrNoStreamResponse, func() (nothing, error) {
+		s := h.client.p.w.streams[h.name]
+		for _, m := range s.msgs {
+			if m.seq == seq {
+				s.remove(m, "deleted")
+				return nothing{}, nil
+			}
+		}
+		return nothing{}, fmt.Errorf("%w: no message found", jetstream.ErrMsgDeleteUnsuccessful)
+	})
+	return err
+}
+
+// SecureDeleteMsg differs only in what it leaves on the disk.
+func (h *streamHandle) SecureDeleteMsg(ctx context.Context, seq uint64) error {
+	return h.DeleteMsg(ctx, seq)
+}
+
 func (m *stored) raw() *jetstream.RawStreamMsg {
 	return &jetstream.RawStreamMsg{Subject: m.subject, Sequence: m.seq, Header: maps.Clone(m.header), Data: m.data, Time: m.at}
 }
 
 // get is the last message of subject.
 func (c *client) get(ctx context.Context, name, subject string) (*jetstream.RawStreamMsg, error) {
-	return call(ctx, c.p, "nats", "get", subject, jetstream.ErrNoStreamResponse, func() (*jetstream.RawStreamMsg, error) {
+	return call(ctx, c.p, "nats", "get", stableSubject(subject), jetstream.ErrNoStreamResponse, func() (*jetstream.RawStreamMsg, error) {
+		if name == bus.StreamExecutions {
+			c.p.w.ledger.looked(c.p, subject)
+		}
 		m := c.p.w.streams[name].lastOf(subject)
 		if m == nil {
 			return nil, jetstream.ErrMsgNotFound

@@ -26,11 +26,14 @@ type ledger struct {
 	committed map[execution.Key]execution.Outcome // by whom and how each generation ended
 	files     map[string]string                   // SHA-256 of what outcomes point at, by key
 	told      map[execution.Key]map[string]bool   // attempts that an event says have ended it
+	spent     float64                             // USD that the Lambda's runs cost
+	mending
 }
 
 func newLedger() ledger {
 	return ledger{alive: map[*process]bool{}, accepted: map[execution.Key]bool{}, opened: map[execution.Key]time.Time{},
-		committed: map[execution.Key]execution.Outcome{}, files: map[string]string{}, told: map[execution.Key]map[string]bool{}}
+		committed: map[execution.Key]execution.Outcome{}, files: map[string]string{}, told: map[execution.Key]map[string]bool{},
+		mending: newMending()}
 }
 
 // wrote sees an object being written.
@@ -58,6 +61,7 @@ func (l *ledger) wrote(w *world, p *process, key string, data, before []byte, ex
 		w.seen["redriven"]++
 	}
 	w.note(p.name, "commit", o.Key.String(), string(o.Kind))
+	w.silence(o.Key)
 	for _, f := range o.Files {
 		if f.Key == "" {
 			continue
@@ -82,9 +86,11 @@ func digest(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// stored sees a message being stored.
-func (l *ledger) stored(s *stream, m *stored) {
+// stored sees a message being stored, by a process or by the server itself.
+func (l *ledger) stored(s *stream, p *process, m *stored) {
 	switch {
+	case s.cfg.Retention == jetstream.WorkQueuePolicy:
+		l.arrives(s.w, p, m)
 	case s.cfg.Name == bus.StreamEvents:
 		l.event(s.w, m)
 	case s.cfg.Name == bus.StreamDead:
@@ -148,7 +154,10 @@ func (l *ledger) removed(s *stream, m *stored, why string) {
 		return
 	}
 	w := s.w
-	k, ok := keyOf(m.subject, m.data)
+	k, ok := m.work()
+	if l.leaves(w, k, why); why == lost {
+		return
+	}
 	if !ok {
 		mailbox, _, _ := bus.ParseWork(m.subject)
 		if w.streams[bus.StreamDead].lastOf(bus.SubjectRefused(mailbox, s.cfg.Name, m.seq)) == nil {
@@ -161,6 +170,7 @@ func (l *ledger) removed(s *stream, m *stored, why string) {
 	}
 	o, ended := l.committed[k]
 	switch {
+	case !ended && l.taken[k].After(m.at): // what took its place is lost
 	case !ended:
 		w.violate("I4", "%s is %s, has no outcome, and no message of it is left", k, why)
 	case o.Kind == execution.Dead && w.streams[bus.StreamDead].lastOf(bus.SubjectDead(k)) == nil:
@@ -172,7 +182,7 @@ func (l *ledger) removed(s *stream, m *stored, why string) {
 func (w *world) waits(k execution.Key) (n int) {
 	for _, name := range []string{bus.StreamExecutions, bus.StreamLater} {
 		for _, m := range w.streams[name].msgs {
-			if other, ok := keyOf(m.subject, m.data); ok && other == k {
+			if other, ok := m.work(); ok && other == k {
 				n++
 			}
 		}

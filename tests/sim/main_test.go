@@ -8,7 +8,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	done := turn.Busy()
+	done := func() {}
+	if os.Getenv(mutantVariable) == "" { // else whoever started it has its turn
+		done = turn.Busy()
+	}
 	code := m.Run()
 	done()
 	os.Exit(code)

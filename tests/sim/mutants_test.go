@@ -1,7 +1,7 @@
 package sim
 
 import (
-	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -9,11 +9,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-var mutantSeeds = flag.Int("mutants", 0, "run the simulation on each mutant, with so many seeds at most")
+var mutantSeeds = flag.Int("mutants", 0, "look for the seeds that catch the mutants among so many, and write the table")
 
 // mutant is one wrong protocol: a change of the code that must not go unnoticed.
 type mutant struct {
@@ -24,7 +25,10 @@ type mutant struct {
 
 type change struct{ file, before, after string }
 
-const root = "../.."
+const (
+	root  = "../.."
+	table = "testdata/caught.txt"
+)
 
 func readMutants(t *testing.T) (mutants []mutant) {
 	t.Helper()
@@ -53,90 +57,91 @@ func readMutants(t *testing.T) (mutants []mutant) {
 	return mutants
 }
 
-// apply writes the changed files elsewhere and returns the overlay that puts them in
-// the place of the real ones.
-func (m mutant) apply(t *testing.T) (overlay string) {
-	t.Helper()
-	dir, sources := t.TempDir(), map[string]string{}
+// mutated is the sources that m changes, changed.
+func (m mutant) mutated(t *testing.T) map[string]string {
+	sources := map[string]string{}
 	for _, c := range m.changes {
 		source, ok := sources[c.file]
 		if !ok {
-			text, err := os.ReadFile(filepath.Join(root, c.file))
-			if err != nil {
-				t.Fatal(err)
-			}
-			source = string(text)
+			source = original(t, c.file)
 		}
 		if n := strings.Count(source, c.before); n != 1 {
 			t.Fatalf("mutant %s: %s holds these lines %d times, expected once; they changed, so change the mutant with them:\n%s", m.name, c.file, n, c.before)
 		}
 		sources[c.file] = strings.Replace(source, c.before, c.after, 1)
 	}
-	replace := map[string]string{}
-	for file, source := range sources {
-		changed := filepath.Join(dir, strings.ReplaceAll(file, "/", "_"))
-		if err := os.WriteFile(changed, []byte(source), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		original, err := filepath.Abs(filepath.Join(root, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		replace[original] = changed
-	}
-	data, err := json.Marshal(map[string]any{"Replace": replace})
+	return sources
+}
+
+func original(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	overlay = filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(overlay, data, 0o600); err != nil {
+	return string(text)
+}
+
+var violation = regexp.MustCompile(`seed (\d+): [\d.]+ (\w+): (.*)`)
+
+// catches runs the simulation on m and returns the seed that shows what is wrong, and how.
+func (m mutant) catches(t *testing.T, binary string, first uint64, seeds int) (seed uint64, how string) {
+	t.Helper()
+	command := exec.Command(binary, "-test.run", "^TestProtocol$", "-until-violated", "-first", strconv.FormatUint(first, 10), "-seeds", strconv.Itoa(seeds))
+	command.Env = append(os.Environ(), mutantVariable+"="+m.name)
+	out, err := command.CombinedOutput()
+	if _, ran := errors.AsType[*exec.ExitError](err); err != nil && !ran {
 		t.Fatal(err)
 	}
-	return overlay
+	found := violation.FindAllStringSubmatch(string(out), -1)
+	i := slices.IndexFunc(found, func(v []string) bool { return slices.Contains(m.shows, v[2]) })
+	if err == nil || i < 0 {
+		return 0, string(out)
+	}
+	seed, _ = strconv.ParseUint(found[i][1], 10, 64)
+	return seed, found[i][2] + "  " + found[i][3]
 }
 
-// TestMutantsApply: every mutant is still a change of the code as it is, and still
-// compiles.
-func TestMutantsApply(t *testing.T) {
-	for _, m := range readMutants(t) {
-		overlay, packages := m.apply(t), map[string]bool{}
-		args := []string{"build", "-overlay", overlay}
-		for _, c := range m.changes {
-			if p := "./" + filepath.Dir(c.file); !packages[p] {
-				packages[p] = true
-				args = append(args, p)
+// TestMutantsAreCaught: the simulation finds what each mutant breaks, by the seeds of the
+// table. One program has all mutants, so that it is compiled once.
+func TestMutantsAreCaught(t *testing.T) {
+	mutants := readMutants(t)
+	binary := build(t, mutants)
+	if seed, how := (mutant{name: "none", shows: []string{""}}).catches(t, binary, 1, 1); seed != 0 {
+		t.Errorf("without a mutant: %s", how)
+	}
+	known := map[string]uint64{}
+	if text, err := os.ReadFile(table); err == nil {
+		for line := range strings.Lines(string(text)) {
+			var name string
+			var seed uint64
+			if _, err := fmt.Sscan(line, &name, &seed); err == nil {
+				known[name] = seed
 			}
 		}
-		command := exec.Command("go", args...)
-		command.Dir = root
-		if out, err := command.CombinedOutput(); err != nil {
-			t.Errorf("mutant %s does not compile: %v\n%s", m.name, err, out)
-		}
 	}
-}
-
-var violation = regexp.MustCompile(`seed (\d+): [\d.]+ (I\d): (.*)`)
-
-// TestMutantsAreCaught: the simulation finds what each mutant breaks. It compiles
-// this package once for each, so it runs only when it is asked to.
-func TestMutantsAreCaught(t *testing.T) {
-	if *mutantSeeds == 0 {
-		return
-	}
+	var rows strings.Builder
 	caught := 0
-	mutants := readMutants(t)
 	for _, m := range mutants {
-		command := exec.Command("go", "test", "-vet=off", "-overlay", m.apply(t), "-run", "^TestProtocol$", ".",
-			"-args", "-until-violated", "-seeds", fmt.Sprint(*mutantSeeds))
-		out, err := command.CombinedOutput()
-		found := violation.FindAllStringSubmatch(string(out), -1)
-		i := slices.IndexFunc(found, func(v []string) bool { return slices.Contains(m.shows, v[2]) })
-		if err == nil || i < 0 {
-			t.Errorf("mutant %s is not caught: %s expected %v within %d seeds: %v\n%s", m.name, m.what, m.shows, *mutantSeeds, err, out)
+		seed, how := uint64(0), "the table has no seed for it"
+		if known[m.name] != 0 {
+			seed, how = m.catches(t, binary, known[m.name], 1)
+		}
+		if seed == 0 && *mutantSeeds > 0 {
+			seed, how = m.catches(t, binary, 1, *mutantSeeds)
+		}
+		if seed == 0 {
+			t.Errorf("mutant %s is not caught any more by seed %d, run `task mutants`: %s expected %v\n%.2000s", m.name, known[m.name], m.what, m.shows, how)
 			continue
 		}
 		caught++
-		t.Logf("%s  seed %-4s %s  %s\n%s", m.name, found[i][1], found[i][2], m.what, found[i][3])
+		fmt.Fprintf(&rows, "%s %5d  %-5s  %s\n", m.name, seed, strings.Fields(how)[0], m.what)
+		t.Logf("%s  seed %-5d  %s\n%s", m.name, seed, m.what, how)
 	}
 	t.Logf("%d of %d mutants caught", caught, len(mutants))
+	if *mutantSeeds > 0 {
+		if err := os.WriteFile(table, []byte(rows.String()), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
 }

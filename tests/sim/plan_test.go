@@ -2,13 +2,17 @@ package sim
 
 import (
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/sagefleet/sagefleet/shared/bus"
 )
 
 // plan turns a seed into decisions.
 type plan struct {
 	seed  uint64
 	rates rates
+	regime
 }
 
 // rates are how often, of a million operations, something goes wrong.
@@ -40,20 +44,26 @@ func newPlan(seed uint64) plan {
 		slow: rate("slow", 40_000), refuse: rate("refuse", 30_000), pause: rate("pause", 15_000),
 		redeliver: rate("redeliver", 150_000),
 	}
+	p.regime = newRegime(p)
 	return p
 }
 
 // number is the decision named by parts, as 64 random bits.
 func (p plan) number(parts ...string) uint64 {
+	return scramble(hash(p.seed*0x9e3779b97f4a7c15, parts...))
+}
+
+// hash is FNV-1a of parts, begun with what came before.
+func hash(before uint64, parts ...string) uint64 {
 	const offset, prime = 14695981039346656037, 1099511628211
-	h := uint64(offset) ^ p.seed*0x9e3779b97f4a7c15
+	h := uint64(offset) ^ before
 	for _, part := range parts {
 		for i := range len(part) {
 			h = (h ^ uint64(part[i])) * prime
 		}
 		h = (h ^ 0xff) * prime
 	}
-	return scramble(h)
+	return h
 }
 
 // scramble spreads every bit of h over all bits.
@@ -89,7 +99,27 @@ const (
 
 // polls are the operations that are repeated all the time. They meet less, and what
 // writes results meets more: most of what goes wrong does so where it matters.
-var polls = map[string]bool{"fetch": true, "look": true, "info": true, "stream": true, "progress": true}
+var polls = map[string]bool{"fetch": true, "withdraw": true, "look": true, "info": true, "stream": true, "progress": true,
+	"bucket": true, "consumer": true, "watch": true, "list": true, "ordered": true, "read": true}
+
+// pulses are the subjects of what says every second that a bridge lives.
+var pulses = []string{"$KV." + bus.BucketFleet + ".", "$KV." + bus.BucketBudget + ".", "sage.decision."}
+
+// rarity is by how much less an operation meets than most: so many times, and parts.
+func rarity(op, key string) (times, part uint64) {
+	switch {
+	case polls[op]:
+		return 20, 1
+	case op == "put" || op == "create":
+		return 1, 4
+	}
+	for _, pulse := range pulses {
+		if strings.HasPrefix(key, pulse) {
+			return 8, 1
+		}
+	}
+	return 1, 1
+}
 
 // fate decides what the n-th operation of its name meets.
 func (p plan) fate(quiet bool, who, op, key string, n int) fate {
@@ -103,13 +133,8 @@ func (p plan) fate(quiet bool, who, op, key string, n int) fate {
 	if quiet {
 		return f
 	}
-	among := uint64(1_000_000)
-	switch {
-	case polls[op]:
-		among *= 20
-	case op == "put" || op == "create":
-		among /= 4
-	}
+	times, part := rarity(op, key)
+	among := 1_000_000 * times / part
 	hit := func(rate uint64) bool { return next()%among < rate }
 	if hit(p.rates.slow) {
 		f.request += between(next(), 10*time.Millisecond, 8*time.Second)

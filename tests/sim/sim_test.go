@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
@@ -14,6 +15,7 @@ var (
 	oneSeed = flag.Uint64("seed", 0, "run this seed alone and print what happened")
 	seeds   = flag.Uint64("seeds", 200, "how many seeds to run")
 	first   = flag.Uint64("first", 1, "the first of them")
+	replays = flag.Uint64("replays", 20, "how many seeds to run twice")
 	until   = flag.Bool("until-violated", false, "stop at the first seed that violates an invariant")
 )
 
@@ -29,6 +31,7 @@ func TestProtocol(t *testing.T) {
 	}
 	// A bubble does one thing at a time; with more threads it is handed around.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // a seed lives in a few megabytes
 	began := time.Now()
 	seen := map[string]int{}
 	for seed := *first; seed < *first+*seeds; seed++ {
@@ -61,7 +64,7 @@ func complain(t *testing.T, w *world) {
 
 // TestReplay: a seed does the same each time.
 func TestReplay(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range *replays {
 		a, b := simulate(t, 1000+seed, true), simulate(t, 1000+seed, true)
 		if a.digest == b.digest {
 			continue
@@ -82,10 +85,13 @@ func simulate(t *testing.T, seed uint64, keepTrace bool) (w *world) {
 		cryptotest.SetGlobalRandom(t, seed)
 		w = newWorld(seed, fleetConfig, scratch)
 		w.keepTrace = keepTrace
-		for i := range 2 + w.plan.number("workers")%2 {
+		for i := range 1 + w.plan.number("workers")%3 {
 			w.supervise(fmt.Sprintf("worker-%d", i+1), worker)
 		}
-		w.supervise("bridge", forwarder)
+		for i := range w.plan.bridges {
+			w.supervise(fmt.Sprintf("bridge-%d", i+1), forwarder)
+		}
+		w.strike()
 		w.users()
 		w.await()
 		w.running.Wait()

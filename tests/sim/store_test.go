@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/storage"
@@ -79,7 +80,7 @@ func (s store) Create(ctx context.Context, key string, data []byte) error {
 // write changes an object, under the eyes of the checker.
 func (w *world) write(p *process, key string, data []byte) {
 	before, found := w.objects[key]
-	w.objects[key] = data
+	w.objects[key], w.modified[key] = data, time.Now()
 	w.ledger.wrote(w, p, key, data, before, found)
 }
 
@@ -89,7 +90,7 @@ func (s store) Stat(ctx context.Context, key string) (storage.Info, error) {
 		if !found {
 			return storage.Info{}, missing(key)
 		}
-		return storage.Info{Key: key, Size: int64(len(data)), Modified: s.p.w.begin}, nil
+		return storage.Info{Key: key, Size: int64(len(data)), Modified: s.p.w.modified[key]}, nil
 	})
 }
 
@@ -109,7 +110,7 @@ func (s store) List(ctx context.Context, prefix string) iter.Seq2[storage.Info, 
 			var infos []storage.Info
 			for _, key := range slices.Sorted(maps.Keys(s.p.w.objects)) {
 				if strings.HasPrefix(key, prefix) {
-					infos = append(infos, storage.Info{Key: key, Size: int64(len(s.p.w.objects[key])), Modified: s.p.w.begin})
+					infos = append(infos, storage.Info{Key: key, Size: int64(len(s.p.w.objects[key])), Modified: s.p.w.modified[key]})
 				}
 			}
 			return infos, nil

@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sagefleet/sagefleet/shared/execution"
 )
 
 // stream is a JetStream stream, as nats-server 2.15 behaves; see the conformance
@@ -32,6 +34,21 @@ type stored struct {
 	at      time.Time
 	timer   *time.Timer // its end, or when its schedule fires
 	gone    bool
+	asked   *asked // what keyOf read, once it was asked
+}
+
+type asked struct {
+	key execution.Key
+	ok  bool
+}
+
+// work is the execution that a message of work asks for.
+func (m *stored) work() (execution.Key, bool) {
+	if m.asked == nil {
+		m.asked = &asked{}
+		m.asked.key, m.asked.ok = keyOf(m.subject, m.data)
+	}
+	return m.asked.key, m.asked.ok
 }
 
 // sent is when a message id was used, and for what.
@@ -43,7 +60,7 @@ type sent struct {
 func (w *world) addStream(cfg jetstream.StreamConfig, consumers []jetstream.ConsumerConfig) *stream {
 	s := &stream{w: w, cfg: cfg, ids: map[string]sent{}, consumers: map[string]*consumer{}, marker: cfg.SubjectDeleteMarkerTTL}
 	for _, c := range consumers {
-		s.consumers[c.Name] = &consumer{stream: s, cfg: c, tried: map[uint64]int{}, pending: map[uint64]*pending{}}
+		s.consumers[c.Name] = &consumer{stream: s, cfg: c, next: 1, delivery: 1, tried: map[uint64]int{}, pending: map[uint64]*pending{}}
 	}
 	w.streams[cfg.Name] = s
 	return s
@@ -88,8 +105,8 @@ const (
 	errTooLarge  jetstream.ErrorCode = 10054
 )
 
-// publish stores a message, or says why not.
-func (s *stream) publish(subject string, header nats.Header, data []byte) (*jetstream.PubAck, error) {
+// publish stores a message from p, or says why not.
+func (s *stream) publish(p *process, subject string, header nats.Header, data []byte) (*jetstream.PubAck, error) {
 	switch {
 	case s.cfg.MaxMsgSize > 0 && len(data)+headerSize(header) > int(s.cfg.MaxMsgSize):
 		return nil, apiError(errTooLarge, "message size exceeds maximum allowed")
@@ -110,11 +127,11 @@ func (s *stream) publish(subject string, header nats.Header, data []byte) (*jets
 			return nil, apiError(jetstream.JSErrCodeStreamWrongLastSequence, "wrong last sequence: "+strconv.FormatUint(last, 10))
 		}
 	}
-	return s.store(subject, header, data)
+	return s.store(p, subject, header, data)
 }
 
 // store adds a message that nothing speaks against.
-func (s *stream) store(subject string, header nats.Header, data []byte) (*jetstream.PubAck, error) {
+func (s *stream) store(p *process, subject string, header nats.Header, data []byte) (*jetstream.PubAck, error) {
 	now := time.Now()
 	s.last++
 	m := &stored{seq: s.last, subject: subject, header: maps.Clone(header), data: data, at: now}
@@ -124,10 +141,8 @@ func (s *stream) store(subject string, header nats.Header, data []byte) (*jetstr
 	s.msgs = append(s.msgs, m)
 	s.makeRoom(m)
 	s.setTimer(m)
-	s.w.ledger.stored(s, m)
-	for _, watch := range s.watchers {
-		watch.tell(m)
-	}
+	s.w.ledger.stored(s, p, m)
+	s.tell(m)
 	for _, c := range s.consumers {
 		c.serve()
 	}
@@ -178,7 +193,7 @@ func (s *stream) setTimer(m *stored) {
 		return
 	}
 	if ttl, err := time.ParseDuration(m.header.Get(jetstream.MsgTTLHeader)); err == nil && s.cfg.AllowMsgTTL {
-		m.timer = time.AfterFunc(ttl.Truncate(time.Second), func() { s.expire(m) })
+		m.timer = time.AfterFunc(time.Until(m.at.Add(ttl.Truncate(time.Second))), func() { s.expire(m) })
 	}
 }
 
@@ -199,7 +214,7 @@ func (s *stream) fire(m *stored) {
 	header.Set("Nats-Schedule-Next", "purge")
 	s.w.seen["retry due"]++
 	s.w.note("nats", "fire", m.subject, "")
-	_, _ = s.store(m.header.Get("Nats-Schedule-Target"), header, m.data)
+	_, _ = s.store(nil, m.header.Get("Nats-Schedule-Target"), header, m.data)
 	s.remove(m, "fired")
 }
 
@@ -218,13 +233,14 @@ func (s *stream) expire(m *stored) {
 	header := nats.Header{}
 	header.Set(jetstream.MarkerReasonHeader, "MaxAge")
 	header.Set(jetstream.MsgTTLHeader, s.marker.String())
-	_, _ = s.publish(m.subject, header, nil)
+	_, _ = s.publish(nil, m.subject, header, nil)
 }
 
 // Headers of the client's own, for what a deletion leaves.
 const (
 	headerKVOperation = "KV-Operation"
 	kvPurge           = "PURGE"
+	kvDelete          = "DEL"
 )
 
 func isMarker(m *stored) bool {
@@ -244,6 +260,11 @@ func (s *stream) remove(m *stored, why string) {
 		if other == m {
 			s.msgs = append(s.msgs[:i:i], s.msgs[i+1:]...)
 			break
+		}
+	}
+	for _, c := range s.consumers {
+		if c.pending[m.seq] != nil { // nobody can settle it any more
+			c.forget(m.seq)
 		}
 	}
 	s.w.ledger.removed(s, m, why)

@@ -63,7 +63,7 @@ func (w *world) users() {
 // user submits one execution, perhaps twice, perhaps cancels it, and perhaps
 // redrives it if it dies.
 func (w *world) user(id string, n uint64) {
-	time.Sleep(between(n, time.Millisecond, 10*time.Second))
+	time.Sleep(between(n, time.Millisecond, w.plan.arrival))
 	submit := func(name string) {
 		w.insist(name, func(p *process) error {
 			r, err := producer.New(p.js(), store{p}).Submit(p.ctx, submission(id))

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"hash/fnv"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +25,7 @@ type world struct {
 	mu         sync.Mutex // of everything below; never held while anything waits
 	streams    map[string]*stream
 	objects    map[string][]byte
+	modified   map[string]time.Time // objects
 	nth        map[string]int
 	outages    []outage
 	trace      []step
@@ -57,7 +57,7 @@ type outage struct {
 
 func newWorld(seed uint64, fleet bus.Config, scratch string) *world {
 	w := &world{plan: newPlan(seed), begin: time.Now(), scratch: scratch, streams: map[string]*stream{},
-		objects: map[string][]byte{}, nth: map[string]int{}, seen: map[string]int{}, ledger: newLedger()}
+		objects: map[string][]byte{}, modified: map[string]time.Time{}, nth: map[string]int{}, seen: map[string]int{}, ledger: newLedger()}
 	topology := fleet.Topology()
 	for _, cfg := range topology.Streams {
 		w.addStream(cfg, topology.Consumers[cfg.Name])
@@ -99,9 +99,7 @@ func (w *world) count(parts ...string) int {
 // note adds to the trace. The caller holds mu.
 func (w *world) note(who, what, which, how string) {
 	s := step{w.now(), who, what, which, how}
-	h := fnv.New64a()
-	_, _ = fmt.Fprintf(h, "%d %d %s %s %s %s", w.digest, s.at, who, what, which, how)
-	w.digest = h.Sum64()
+	w.digest = hash(w.digest^scramble(uint64(s.at)), who, what, which, how)
 	if w.keepTrace {
 		w.trace = append(w.trace, s)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func TestEveryIdentityCanDoItsWork(t *testing.T) {
 	lambda := f.startLambda(t)
 	f.startBridge(t, lambda)
 	f.startWorker(t)
-	heard := f.startNotify(t)
+	heard, alarmed := f.startNotify(t)
 	wants := func(id string, kind execution.Kind) {
 		t.Helper()
 		if o := f.outcome(t, mailbox, id); o.Kind != kind {
@@ -76,15 +77,23 @@ func TestEveryIdentityCanDoItsWork(t *testing.T) {
 	f.sage(t, bus.IdentityAdmin, 0, "admin", "provision")
 	f.sage(t, bus.IdentityAdmin, 0, "token", "create", "ana", "--mailbox", mailbox)
 	f.sage(t, bus.IdentityAdmin, 0, "token", "list")
+	f.sage(t, bus.IdentityOperator, 0, "notices", "list", "--all")
+	alarmed()
 }
 
 // startNotify has `sage notify` answer the mailbox's senders by a webhook, which says
-// that it was called.
-func (f *fleet) startNotify(t *testing.T) <-chan struct{} {
+// that it was called, and tell operators by another. alarmed waits until that was called, and
+// says what `sage notify` could not look at.
+func (f *fleet) startNotify(t *testing.T) (answered <-chan struct{}, alarmed func()) {
 	t.Helper()
 	heard := make(chan struct{}, 1)
+	var alarms atomic.Int64
 	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("webhook-signature") == "" {
+			return
+		}
+		if r.URL.Path == "/alarms" {
+			alarms.Add(1)
 			return
 		}
 		select {
@@ -96,14 +105,26 @@ func (f *fleet) startNotify(t *testing.T) <-chan struct{} {
 	answers := filepath.Join(t.TempDir(), "answers.yaml")
 	secret := "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 32))
 	write(t, answers, []byte("mailboxes: {"+mailbox+": {webhook: {url: '"+hook.URL+"', secret: "+secret+"}}}"))
+	rules := filepath.Join(t.TempDir(), "alarms.yaml")
+	write(t, rules, []byte("channels: {ops: {webhook: {url: '"+hook.URL+"/alarms', secret: "+secret+"}}}\nrules: {stuck: {after: 5s}}"))
 	p := process.Start(t, filepath.Join(binaries, "sage"),
-		f.as(bus.IdentityNotify, map[string]string{"ANSWERS_FILE": answers, "NOTIFY_PRIVATE": "127.0.0.0/8"}), "notify")
+		f.as(bus.IdentityNotify, map[string]string{"ANSWERS_FILE": answers, "ALARMS_FILE": rules, "ALARMS_EVERY": "500ms", "BUDGET_HOUR_USD": "1",
+			"NOTIFY_PRIVATE": "127.0.0.0/8"}), "notify")
 	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(p.Tail(16<<10), "notify starts"); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) || !p.Running() {
 			t.Fatalf("sage notify doesn't start:\n%s", p.Tail(4<<10))
 		}
 	}
-	return heard
+	process.Eventually(t, 20*time.Second, "it leads", func() bool { return len(p.Logged("this process leads")) > 0 })
+	return heard, func() {
+		t.Helper()
+		process.Eventually(t, 30*time.Second, "operators are told", func() bool { return alarms.Load() > 0 })
+		for _, trouble := range []string{"can't be looked at", "this process leads no longer", "heartbeats not followed"} {
+			for _, line := range p.Logged(trouble) {
+				t.Errorf("sage notify: %s: %s", trouble, line.Error)
+			}
+		}
+	}
 }
 
 // TestADeniedCommandSaysWhy runs a command with somebody else's credentials.

@@ -90,6 +90,8 @@ func stepLines(s producer.Step) []string {
 		return startedLines(s)
 	case execution.EventReturned:
 		return []string{fmt.Sprintf("put back by bridge %s, without charging an attempt", s.Host) + billedText(s), "  because " + s.Reason}
+	case execution.EventViewed:
+		return []string{"viewed: " + s.Reason}
 	case execution.EventRetry:
 		return []string{fmt.Sprintf("attempt %d failed, another will follow", s.Number) + billedText(s), "  because " + s.Reason}
 	}

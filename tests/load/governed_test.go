@@ -23,7 +23,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/settings"
 )
 
-var down = flag.Duration("down", 3*time.Second, "how long the Lambda is down in TestLambdaDown")
+var down = flag.Duration("down", 5*time.Second, "how long the Lambda is down in TestLambdaDown")
 
 // overflowing runs a bridge with books and a budget over a local Lambda with so many
 // environments, which it reaches at the endpoint that reach returns, until the test ends.

@@ -95,13 +95,13 @@ func Open(ctx context.Context, url string) (*Ledger, error) {
 func open(ctx context.Context, url string, sign signer) (*Ledger, error) {
 	var l *Ledger
 	var err error
-	switch scheme, _, _ := strings.Cut(url, "://"); scheme {
+	switch scheme, _, _ := strings.Cut(url, "://"); scheme { // what is no URL may be a password
 	case "sqlite":
 		l, err = openSQLite(url)
 	case "postgres", "postgresql":
 		l, err = openPostgres(ctx, url, sign)
 	default:
-		err = fault.New(CodeURL, "a ledger of the scheme %.20q", scheme).Expecting(urlExpected).Permanent()
+		err = fault.New(CodeURL, "the ledger's URL has another scheme, or none").Expecting(urlExpected).Permanent()
 	}
 	if err != nil {
 		return nil, err

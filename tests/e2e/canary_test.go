@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nkeys"
 
+	"github.com/sagefleet/sagefleet/deploy/lambdalocal"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/tests/process"
@@ -40,10 +41,11 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 		programs = append(programs, p)
 		return p
 	}
-	lambda := f.startLambda(t)
+	ran := &process.Output{}
+	lambda := f.startLambdaWith(t, lambdalocal.Config{Timeout: lambdaTimeout, Concurrency: lambdaConcurrency, Logs: ran}, nil)
 	key := keyOfServer(t, security)
 	secrets = append(secrets, lines(key)...)
-	begin(bus.IdentityWorker, "worker", map[string]string{"METRICS_LISTEN": "127.0.0.1:0"})
+	begin(bus.IdentityWorker, "worker", f.managed(t, bus.IdentityWorker, &secrets))
 	begin(bus.IdentityBridge, "bridge", map[string]string{"LAMBDA_FUNCTION": function, "LAMBDA_ENDPOINT": lambda.URL(), "OVERFLOW_PENDING": "1",
 		"METRICS_LISTEN": "127.0.0.1:0", "NATS_TLS_CERT": security.Config.Cert, "NATS_TLS_KEY": key})
 	services := programs[:2:2]
@@ -54,6 +56,9 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 		if p := begin(bus.Producer("e2e"), "sage", nil, "submit", config, data, "--mailbox", mailbox, "--id", id, "-v"); p.Exit(t, 20*time.Second) != 0 {
 			t.Fatal("not submitted")
 		}
+	}
+	if reply := invoke(t, lambda, f.direct(t, "direct")); reply.StatusCode != http.StatusOK {
+		t.Errorf("the Lambda answered %+v", reply)
 	}
 	f.publish(t, mailbox, encode(t, f.request(mailbox, "dead", "file:///etc/passwd")))
 	f.publish(t, mailbox, []byte("no request"))
@@ -73,10 +78,35 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 	for _, p := range append(programs, server.Process) {
 		wantNoneIn(t, p.String(), p.Tail(16<<20), secrets...)
 	}
+	wantNoneIn(t, "the Lambda", ran.Tail(16<<20), secrets...)
+	if !strings.Contains(ran.Tail(16<<20), `"_aws"`) {
+		t.Error("the Lambda told CloudWatch of no metric: this shows nothing")
+	}
 	// What the streams hold is on the disk as it was sent: records, events, dead letters.
 	for _, place := range []struct{ dir, proof string }{{storage, "PATH="}, {streams, string(execution.Succeeded)}} {
 		wantNone(t, place.dir, secrets, place.proof)
 	}
+}
+
+// managed returns variables for a service of i whose secret is in AWS Secrets Manager.
+func (f *fleet) managed(t *testing.T, i bus.Identity, secrets *[]string) map[string]string {
+	t.Helper()
+	seed, set := f.plainly(t, i, nil, secrets)["NATS_NKEY_SEED"]
+	vars := map[string]string{"METRICS_LISTEN": "127.0.0.1:0"}
+	if set {
+		vars["NATS_NKEY_SEED"], vars["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = "secretsmanager://fleet#seed", manager(t, seed)
+	}
+	return vars
+}
+
+// manager is an AWS Secrets Manager that has one secret.
+func manager(t *testing.T, secret string) (url string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"Name":"fleet","SecretString":"{\"password\":\"%s\",\"seed\":\"%[1]s\"}"}`, strings.TrimSpace(secret))
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // plainly returns the variables of i with its secret as it is.
@@ -130,10 +160,7 @@ func TestFailingStartsTellNoSecret(t *testing.T) {
 	server := startServer(t, security, t.TempDir(), process.AnyPort)
 	f := prepareFleet(t, security, server.URL, directory(t), map[string]string{
 		"LAMBDA_FUNCTION": function, "LAMBDA_ENDPOINT": "http://127.0.0.1:1", "LAMBDA_GUARDED": "true"})
-	manager := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = fmt.Fprintf(w, `{"Name":"fleet","SecretString":"{\"password\":\"%s\",\"seed\":\"%[1]s\"}"}`, canary)
-	}))
-	t.Cleanup(manager.Close)
+	secrets := manager(t, canary)
 	file := filepath.Join(t.TempDir(), "secret")
 	write(t, file, []byte(canary))
 	stranger, err := nkeys.CreateUser()
@@ -169,7 +196,7 @@ func TestFailingStartsTellNoSecret(t *testing.T) {
 			all := f.as(bus.IdentityOperator, nil)
 			delete(all, "NATS_NKEY_SEED")
 			delete(all, "NATS_IDENTITY")
-			all["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = manager.URL
+			all["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = secrets
 			maps.Copy(all, vars)
 			var started []*process.Process
 			for name, args := range programs { // they wait at the same time
@@ -178,6 +205,65 @@ func TestFailingStartsTellNoSecret(t *testing.T) {
 			for _, p := range started {
 				wantFailure(t, p, canary, string(seed))
 			}
+		})
+	}
+}
+
+// TestFailingCommandsTellNoSecret starts what sage does for long, or from a timer, with
+// secrets that don't work: those that only one of them takes, and a password for NATS.
+func TestFailingCommandsTellNoSecret(t *testing.T) {
+	security := secure(t)
+	server := startServer(t, security, t.TempDir(), process.AnyPort)
+	f := prepareFleet(t, security, server.URL, directory(t), nil)
+	secrets := manager(t, canary)
+	port, _ := process.ClosedPort(t)
+	files := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(files, name)
+		write(t, path, []byte(text))
+		return path
+	}
+	const hook = "mailboxes: {pedidos: {webhook: {url: %q, secret: %q}}}"
+	good := file("good.yaml", fmt.Sprintf(hook, "https://example.com/", canary+canary))
+	denied := map[string]string{"NATS_USER": "u", "NATS_PASSWORD": canary, "ANSWERS_FILE": good, "LEDGER_URL": "sqlite://" + files + "/ledger"}
+	mail := map[string]string{"ANSWERS_FILE": good, "SMTP_ADDRESS": "mail.example.com:587", "SMTP_FROM": "sage@example.com", "SMTP_USER": "u"}
+	with := func(vars map[string]string, more ...string) map[string]string {
+		vars = maps.Clone(vars)
+		for n := 0; n < len(more); n += 2 {
+			vars[more[n]] = more[n+1]
+		}
+		return vars
+	}
+	for name, tt := range map[string]struct {
+		vars map[string]string
+		args []string
+	}{
+		"serve, denied":               {denied, []string{"serve"}},
+		"serve, ledger":               {map[string]string{"LEDGER_URL": fmt.Sprintf("postgres://u:%s@127.0.0.1:%d/sage", canary, port)}, []string{"serve"}},
+		"serve, ledger's URL":         {map[string]string{"LEDGER_URL": "postgres://u:" + canary + " @:x:y/%zz"}, []string{"serve"}},
+		"serve, managed ledger":       {map[string]string{"LEDGER_URL": "secretsmanager://fleet#password"}, []string{"serve"}},
+		"serve, session key":          {with(denied, "ACCESS_SESSION_KEY", canary), []string{"serve"}},
+		"serve, certificate's key":    {with(denied, "TLS_CERT", filepath.Join(filepath.Dir(security.File), "server.pem"), "TLS_KEY", canary), []string{"serve"}},
+		"watch, denied":               {denied, []string{"watch", files}},
+		"gc, denied":                  {denied, []string{"admin", "gc"}},
+		"provision, denied":           {denied, []string{"admin", "provision"}},
+		"ledger, denied":              {denied, []string{"ledger", "rebuild"}},
+		"notify, denied":              {denied, []string{"notify"}},
+		"notify, webhook's secret":    {with(denied, "ANSWERS_FILE", file("short.yaml", fmt.Sprintf(hook, "https://example.com/", canary))), []string{"notify"}},
+		"notify, webhook's URL":       {with(denied, "ANSWERS_FILE", file("url.yaml", fmt.Sprintf(hook, "file:///x", canary+canary))), []string{"notify"}},
+		"notify, wrong file":          {with(denied, "ANSWERS_FILE", file("wrong.yaml", "mailboxes: {pedidos: {webhook: {secret: "+canary+", x: ["), "SMTP_PASSWORD", canary), []string{"notify"}},
+		"notify, mail's password":     {with(mail, "SMTP_PASSWORD", canary, "SMTP_TLS", "none"), []string{"notify"}},
+		"notify, managed password":    {with(mail, "SMTP_PASSWORD", "secretsmanager://fleet#other"), []string{"notify"}},
+		"notify, password and NATS's": {with(denied, "SMTP_PASSWORD", canary, "SMTP_ADDRESS", "mail.example.com:587", "SMTP_FROM", "sage@example.com"), []string{"notify"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all := f.as(bus.IdentityOperator, nil)
+			delete(all, "NATS_NKEY_SEED")
+			delete(all, "NATS_IDENTITY")
+			all["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = secrets
+			maps.Copy(all, tt.vars)
+			wantFailure(t, process.Start(t, filepath.Join(binaries, "sage"), all, tt.args...), canary)
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"io"
 	"maps"
 	"path/filepath"
 	"strconv"
@@ -175,7 +176,10 @@ func (f *fleet) startLambda(t testing.TB) *lambdalocal.Service {
 func (f *fleet) startLambdaWith(t testing.TB, cfg lambdalocal.Config, vars map[string]string) *lambdalocal.Service {
 	t.Helper()
 	logs := &process.Output{}
-	cfg.Function, cfg.Command, cfg.Logs = function, []string{filepath.Join(binaries, "lambda")}, logs
+	if cfg.Logs == nil {
+		cfg.Logs = io.Discard
+	}
+	cfg.Function, cfg.Command, cfg.Logs = function, []string{filepath.Join(binaries, "lambda")}, io.MultiWriter(logs, cfg.Logs)
 	for name, value := range f.as(bus.IdentityLambda, vars) {
 		cfg.Env = append(cfg.Env, name+"="+value)
 	}

@@ -11,6 +11,7 @@ import (
 	core "k8s.io/api/core/v1"
 
 	"github.com/sagefleet/sagefleet/deploy/programs"
+	"github.com/sagefleet/sagefleet/producer/alarms"
 	"github.com/sagefleet/sagefleet/producer/answers"
 	"github.com/sagefleet/sagefleet/shared/settings"
 )
@@ -69,7 +70,7 @@ func program(c core.Container) string {
 	return name
 }
 
-// TestAnswersAreUnderstood has `sage notify` read the file that it is given.
+// TestAnswersAreUnderstood has `sage notify` read the files that it is given.
 func TestAnswersAreUnderstood(t *testing.T) {
 	t.Parallel()
 	for overlay, mailboxes := range map[string]int{"minimal": 0, "production": 1} {
@@ -88,17 +89,35 @@ func TestAnswersAreUnderstood(t *testing.T) {
 				t.Errorf("%s: nothing is mounted for %s", overlay, told["ANSWERS_FILE"])
 			}
 		}
-		file := filepath.Join(t.TempDir(), path.Base(told["ANSWERS_FILE"]))
-		if err := os.WriteFile(file, []byte(s.configMap("answers")[path.Base(told["ANSWERS_FILE"])]), 0o600); err != nil {
-			t.Fatal(err)
+		for _, name := range []string{"ANSWERS_FILE", "ALARMS_FILE"} {
+			if told[name] == "" {
+				continue
+			}
+			file := filepath.Join(t.TempDir(), path.Base(told[name]))
+			if err := os.WriteFile(file, []byte(s.configMap("answers")[path.Base(told[name])]), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			told[name] = file
 		}
-		told["ANSWERS_FILE"] = file
 		cfg, err := settings.Parse[answers.Config](told)
 		if err != nil {
 			t.Fatalf("%s: %v", overlay, err)
 		}
 		if read, err := cfg.Read(); err != nil || len(read.Mailboxes) != mailboxes {
 			t.Errorf("%s: %d mailboxes, want %d: %v", overlay, len(read.Mailboxes), mailboxes, err)
+		}
+		operators, err := settings.Parse[alarms.Config](told)
+		if err != nil {
+			t.Fatalf("%s: %v", overlay, err)
+		}
+		if operators.On() != (overlay == "production") {
+			t.Errorf("%s: ALARMS_FILE is %q", overlay, operators.File)
+		}
+		if !operators.On() {
+			continue
+		}
+		if read, err := operators.Read(); err != nil || read.Channels["operators"].SNS == nil {
+			t.Errorf("%s: operators are told through %v: %v", overlay, read.Channels, err)
 		}
 	}
 }

@@ -62,7 +62,7 @@ func (p *Operator) Cancel(ctx context.Context, mailbox, id, why string, dryRun b
 	if err != nil {
 		return c, err
 	}
-	if err := guard.NewEnding(p.states, p.events, p.who).Settle(ctx, r, revision, stands); err != nil {
+	if err := guard.NewEnding(p.states, p.events, p.who).SettleAlone(ctx, r, revision, stands); err != nil {
 		return c, err
 	}
 	failpoint.Hit(failpoint.Recalled)

@@ -14,6 +14,7 @@ import (
 
 // invocations are the delegations that were not over when their entries were read.
 type invocations struct {
+	entries  mark
 	revision uint64 // up to which the ledger was read
 	open     map[execution.Key]bool
 }
@@ -22,9 +23,19 @@ type invocations struct {
 // OUTCOME if there is one, else once they can't be going on any more. What such a run
 // cost, nobody knows.
 func (r *Reconciler) closeDelegations(ctx context.Context, done *Summary) error {
+	kept, err := r.invoked.entries.move(ctx, r.js, r.stateTTL)
+	if err != nil {
+		return err
+	}
+	if !kept {
+		r.invoked.revision = 0 // an older copy of the ledger may have entries that were over
+	}
 	for found, err := range r.ledger.Since(ctx, r.invoked.revision) {
 		if err != nil {
 			return err
+		}
+		if found.Revision > r.invoked.entries.revision {
+			break // what is written after the mark is read with the next
 		}
 		r.invoked.revision = found.Revision
 		if !found.State.Over() {

@@ -75,6 +75,7 @@ type Reconciler struct {
 	events   *event.Publisher
 	ending   *guard.Ending
 	ledger   *delegation.Ledger
+	stateTTL time.Duration
 	host     string
 	cfg      Config
 
@@ -84,6 +85,7 @@ type Reconciler struct {
 // memory is what one sweep leaves to the next. Losing it costs a rotation.
 type memory struct {
 	sweeper  *queue.Sweeper
+	records  mark
 	revision uint64 // up to which the records were read
 	suspects suspects
 	round    time.Time // suspects looked at after that wait for the others
@@ -106,7 +108,7 @@ func New(ctx context.Context, js jetstream.JetStream, objects storage.Store, fle
 	states, events := state.New(js, buckets[bus.BucketState], stateTTL), event.New(js, bus.SubjectEvent)
 	r := &Reconciler{js: js, objects: objects, outcomes: outcome.New(objects), states: states, events: events,
 		locks:  lock.New(js, buckets[bus.BucketLocks], fleet.LockTTL(), host),
-		ending: guard.NewEnding(states, events, host), ledger: delegation.New(js, buckets[bus.BucketDelegations], stateTTL), host: host, cfg: cfg}
+		ending: guard.NewEnding(states, events, host), ledger: delegation.New(js, buckets[bus.BucketDelegations], stateTTL), stateTTL: stateTTL, host: host, cfg: cfg}
 	r.Reset()
 	return r, nil
 }
@@ -116,7 +118,8 @@ func (r *Reconciler) Reset() {
 	r.requests.stop()
 	r.ends.stop()
 	held := func(ctx context.Context, k execution.Key) (bool, error) { return r.locks.Held(ctx, k.Path()) }
-	r.memory = memory{sweeper: queue.NewSweeper(r.js, r.cfg.Grace, held), suspects: suspects{}, invoked: invocations{open: map[execution.Key]bool{}},
+	r.memory = memory{sweeper: queue.NewSweeper(r.js, r.cfg.Grace, held), records: newMark(bus.BucketState), suspects: suspects{},
+		invoked:  invocations{entries: newMark(bus.BucketDelegations), open: map[execution.Key]bool{}},
 		requests: rotation{grace: r.cfg.Grace}, ends: rotation{grace: r.cfg.Grace}}
 }
 

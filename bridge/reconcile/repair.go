@@ -95,8 +95,7 @@ func (r *Reconciler) help(ctx context.Context, done *Summary) error {
 // examine helps k if it needs it, and reports whether it is no suspect any more.
 func (r *Reconciler) examine(ctx context.Context, k execution.Key, s *suspect, done *Summary) (over bool, err error) {
 	if s.found == ended {
-		err := r.checkEnd(ctx, k, done)
-		return err == nil, err
+		return r.checkEnd(ctx, k, done)
 	}
 	rec, revision, err := r.states.Load(ctx, k)
 	if err != nil {
@@ -119,8 +118,7 @@ func (r *Reconciler) examine(ctx context.Context, k execution.Key, s *suspect, d
 	switch {
 	case err == nil:
 		s.found = ended
-		err := r.checkEnd(ctx, k, done)
-		return err == nil, err
+		return r.checkEnd(ctx, k, done)
 	case !errors.Is(err, outcome.ErrNone):
 		return false, err
 	case !s.absent:
@@ -175,54 +173,55 @@ func (r *Reconciler) strand(ctx context.Context, k execution.Key, s *suspect, do
 		Reason: "its message is gone, it has no outcome, and its request was not stored with its inputs; submit it again"})
 }
 
-// checkEnd completes what belongs to the outcome of k, unless a message of k will
-// do it.
-func (r *Reconciler) checkEnd(ctx context.Context, k execution.Key, done *Summary) error {
+// checkEnd completes what belongs to the outcome of k, unless a message of k is there to
+// have it done: then it reports that k needs another look, as that may get lost too.
+func (r *Reconciler) checkEnd(ctx context.Context, k execution.Key, done *Summary) (over bool, err error) {
 	rec, revision, err := r.states.Load(ctx, k)
 	if err != nil {
-		return err
+		return false, err
 	}
 	isRecorded := rec.State.Terminal()
 	if isRecorded && rec.State != execution.Dead.Terminal() {
-		return nil
+		return true, nil
 	}
 	_, err = queue.ReadLetter(ctx, r.js, k.Mailbox, k.ID, k.Generation)
 	buried := err == nil
 	if err != nil && !errors.Is(err, queue.ErrNoLetter) || buried && isRecorded {
-		return err
+		return err == nil, err
 	}
 	if _, waits, err := queue.Find(ctx, r.js, k); err != nil || waits {
-		return err
+		return false, err
 	}
 	o, err := r.outcomes.Read(ctx, k)
 	if errors.Is(err, outcome.ErrNone) || err == nil && o.Erased != nil {
-		return nil
+		return true, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	var what []string
 	if !isRecorded {
-		if err := r.ending.Settle(ctx, rec, revision, o); err != nil {
-			return err
+		if err := r.ending.SettleAlone(ctx, rec, revision, o); err != nil {
+			return false, err
 		}
 		failpoint.Hit(failpoint.Resettled)
 		what = append(what, "record and event")
 	}
 	if o.Kind == execution.Dead && !buried && r.lettersKept(ctx).Before(o.Finished) {
 		if err := r.bury(ctx, o); err != nil {
-			return err
+			return false, err
 		}
 		failpoint.Hit(failpoint.Reburied)
 		what = append(what, "dead letter")
 	}
 	if what == nil {
-		return nil
+		return true, nil
 	}
 	done.Repaired++
-	return r.tell(ctx, execution.EventRepaired, execution.EventData{Key: k, State: o.Kind.Terminal(), Attempt: o.Attempt,
+	err = r.tell(ctx, execution.EventRepaired, execution.EventData{Key: k, State: o.Kind.Terminal(), Attempt: o.Attempt,
 		Token: execution.AttemptToken(o.Attempt), Executor: o.Executor, Code: "NOT_SETTLED",
 		Reason: "it had an outcome and was left without " + strings.Join(what, " and "), Finished: o.Finished})
+	return err == nil, err
 }
 
 // lettersKept is since when dead letters are kept.

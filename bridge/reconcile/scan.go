@@ -68,8 +68,15 @@ func (r *rotation) stop() {
 // once for each change. Those that say that an execution goes on are suspects, and
 // so are the dead, until their letters are seen.
 func (r *Reconciler) readRecords(ctx context.Context, done *Summary) error {
-	var err error
-	r.revision, err = r.states.Scan(ctx, r.revision, time.Now().Add(-r.cfg.Grace), func(rec state.Record) bool {
+	until := time.Now().Add(-r.cfg.Grace) // all that is older is before the mark
+	kept, err := r.records.move(ctx, r.js, r.stateTTL)
+	if err != nil {
+		return err
+	}
+	if !kept {
+		r.revision = 0
+	}
+	r.revision, err = r.states.Scan(ctx, r.revision, until, func(rec state.Record) bool {
 		if len(r.suspects) >= maxSuspects {
 			return false // the rest waits for a later sweep
 		}

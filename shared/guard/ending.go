@@ -24,36 +24,65 @@ func NewEnding(states *state.Store, events Events, host string) *Ending {
 }
 
 // Settle writes the record from o, unless r, as it was at revision, says the same
-// already, and tells the event. It may be repeated: the event's id is made of what
-// the outcome says, and so the same.
+// already, and tells the event, both at once. It may be repeated: the event's id is made
+// of what the outcome says, and so the same. Until it succeeds, a message must be there
+// to have it repeated.
 func (e *Ending) Settle(ctx context.Context, r state.Record, revision uint64, o execution.Outcome) error {
 	if o.Erased != nil {
 		return nil // a record or an event would bring back what was removed
 	}
-	recorded := r.State == o.Kind.Terminal() && r.Attempt == o.Attempt
+	stored := e.tell(r, o)
+	failpoint.Hit(failpoint.EventSent)
+	if err := e.record(ctx, r, revision, o); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.Ended)
+	return stored(ctx)
+}
+
+// SettleAlone is Settle for an execution that has no message: it writes the record once
+// the event is stored, because nobody asks whether what is recorded was told.
+func (e *Ending) SettleAlone(ctx context.Context, r state.Record, revision uint64, o execution.Outcome) error {
+	if o.Erased != nil {
+		return nil
+	}
+	stored := e.tell(r, o)
+	failpoint.Hit(failpoint.EventSent)
+	if err := stored(ctx); err != nil {
+		return err
+	}
+	if err := e.record(ctx, r, revision, o); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.Ended)
+	return nil
+}
+
+// tell tells the event of o, of which r is the record.
+func (e *Ending) tell(r state.Record, o execution.Outcome) (stored func(context.Context) error) {
 	r = ended(r, o)
 	told := transition(r, o.Number)
 	told.Finished, told.Usage, told.InputBytes, told.Asked = o.Finished, r.Usage, o.InputBytes(), o.Asked()
 	kind := o.Kind.EventKind()
-	stored := e.events.Publish(kind, execution.NewEvent(kind, e.host, r.Updated, told))
-	failpoint.Hit(failpoint.EventSent)
-	for !recorded {
-		_, err := e.states.Save(ctx, r, revision)
+	return e.events.Publish(kind, execution.NewEvent(kind, e.host, r.Updated, told))
+}
+
+// record has the record say what o says, whatever is written meanwhile: who does that may
+// not know of the outcome, and be the last to write.
+func (e *Ending) record(ctx context.Context, r state.Record, revision uint64, o execution.Outcome) error {
+	for r.State != o.Kind.Terminal() || r.Attempt != o.Attempt {
+		_, err := e.states.Save(ctx, ended(r, o), revision)
 		if err == nil {
-			break
+			return nil
 		}
 		if !errors.Is(err, state.ErrStale) {
 			return err
 		}
-		// Whoever wrote meanwhile may not know of the outcome, and be the last to write.
 		if r, revision, err = e.states.Load(ctx, o.Key); err != nil {
 			return err
 		}
-		recorded = r.State == o.Kind.Terminal() && r.Attempt == o.Attempt
-		r = ended(r, o)
 	}
-	failpoint.Hit(failpoint.Ended)
-	return stored(ctx)
+	return nil
 }
 
 // ended is the record r, saying what the outcome o says.

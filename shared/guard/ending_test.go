@@ -157,6 +157,43 @@ func TestSettleInsistsWhenTheRecordChangesMeanwhile(t *testing.T) {
 	}
 }
 
+// Without a message nobody repeats it: what is recorded was told.
+func TestAloneTheRecordWaitsForTheEvent(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	o, err := f.cancel(t.Context(), attempt())
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := errors.New("the server is away")
+	settle := func(events guard.Events) error {
+		r, revision, err := f.states.Load(t.Context(), o.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return guard.NewEnding(f.states, events, "ana").SettleAlone(t.Context(), r, revision, o)
+	}
+	if err := settle(mute{away}); !errors.Is(err, away) {
+		t.Errorf("%v, want %v", err, away)
+	}
+	if r := f.record(t, o.Key); r.State != "" {
+		t.Errorf("recorded and not told: %+v", r)
+	}
+	if err := settle(event.New(f.js, bus.SubjectEvent)); err != nil {
+		t.Fatal(err)
+	}
+	if r := f.record(t, o.Key); r.State != "CANCELLED" || len(f.told(t)) != 1 {
+		t.Errorf("record %+v, told %v", r, f.told(t))
+	}
+}
+
+// mute is a server that stores no event.
+type mute struct{ err error }
+
+func (m mute) Publish(string, execution.Event) func(context.Context) error {
+	return func(context.Context) error { return m.err }
+}
+
 func TestReopenTellsOnce(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

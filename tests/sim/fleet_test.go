@@ -80,6 +80,7 @@ func (e engine) Process(ctx context.Context, job processor.Job) (processor.Resul
 	if kindOf(id) == slow {
 		took = between(number, time.Second, 8*time.Second)
 	}
+	e.p.lasts(took)
 	if err := e.p.sleep(ctx, took); err != nil {
 		return processor.Result{}, err
 	}

@@ -104,6 +104,7 @@ func (v invocation) run(after time.Duration) <-chan *lambda.InvokeOutput {
 		if limited && !w.quiet() && v.number/16%2 == 0 {
 			initial = between(scramble(v.number), time.Second, coldStart)
 		}
+		w.lasts(after + initial + lambdaTimeout)
 		w.running.Go(func() {
 			time.Sleep(after)
 			if v.lost {

@@ -18,14 +18,13 @@ type mending struct {
 	present map[execution.Key]time.Time // since when there is always some message of it
 	looks   map[string][]time.Time      // by process and subject: when it looked into the queue
 
-	tried   map[execution.Key]bool      // to tell its end
-	orphans map[execution.Key]bool      // ended, and their message was lost then
-	taken   map[execution.Key]time.Time // when a message was last lost
+	tried map[execution.Key]bool      // to tell its end
+	taken map[execution.Key]time.Time // when a message was last lost
 }
 
 func newMending() mending {
 	return mending{present: map[execution.Key]time.Time{}, looks: map[string][]time.Time{},
-		tried: map[execution.Key]bool{}, orphans: map[execution.Key]bool{}, taken: map[execution.Key]time.Time{}}
+		tried: map[execution.Key]bool{}, taken: map[execution.Key]time.Time{}}
 }
 
 // tells sees a process send an event, which may get lost.
@@ -38,10 +37,10 @@ func (l *mending) tells(w *world, data []byte) {
 	}
 }
 
-// mayBeUntold: the record and the event of an end are written at once, and whoever
-// finds the record takes the event for told. If it was not, and the process died, the
-// message sees to it; and if that is lost too, nobody does.
-func (l *mending) mayBeUntold(k execution.Key) bool { return l.tried[k] && l.orphans[k] }
+// mayBeUntold: a worker or a bridge writes the record and the event of an end at once, and
+// whoever finds the record takes the event for told. If it was not, the message sees to it;
+// and if a calamity has taken that, nobody does.
+func (l *mending) mayBeUntold(k execution.Key) bool { return l.tried[k] && !l.taken[k].IsZero() }
 
 // looked sees a process look for the last message of a subject of the queue.
 func (l *mending) looked(p *process, subject string) {
@@ -93,7 +92,6 @@ func (l *mending) arrives(w *world, p *process, m *stored) {
 // leaves sees a message of k go.
 func (l *mending) leaves(w *world, k execution.Key, why string) {
 	if why == lost {
-		_, l.orphans[k] = w.ledger.committed[k]
 		l.taken[k] = time.Now()
 	}
 	if w.waits(k) == 0 {
@@ -105,7 +103,7 @@ func (l *mending) leaves(w *world, k execution.Key, why string) {
 func (w *world) underWay() (open []delegation.Entry) {
 	for _, m := range w.streams["KV_"+bus.BucketDelegations].msgs {
 		var e delegation.Entry
-		if json.Unmarshal(m.data, &e) == nil && !e.State.Over() {
+		if json.Unmarshal(m.data, &e) == nil && e.State != "" && !e.State.Over() { // a reconciler's mark is no entry
 			open = append(open, e)
 		}
 	}

@@ -135,7 +135,20 @@ func (p *process) sleep(ctx context.Context, d time.Duration) error {
 // fate decides what the next operation of its name meets.
 func (p *process) fate(op, key string) fate {
 	n := p.w.count(p.name, op, key)
-	return p.w.plan.fate(p.w.quiet(), p.name, op, key, n)
+	f := p.w.plan.fate(p.w.quiet(), p.name, op, key, n)
+	p.lasts(f.pause + f.request + f.answer)
+	return f
+}
+
+// lasts notes that what the process begins now, or when it wakes, takes d.
+func (p *process) lasts(d time.Duration) {
+	if p.w.quiet() {
+		return
+	}
+	p.mu.Lock()
+	d += max(time.Until(p.asleep), 0)
+	p.mu.Unlock()
+	p.w.lasts(d)
 }
 
 type answer[T any] struct {

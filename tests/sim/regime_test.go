@@ -15,7 +15,9 @@ import (
 
 // regime is the fleet that a seed has, and what it suffers besides faults.
 type regime struct {
-	slots    int           // of a worker
+	workers  int
+	slots    int           // of each
+	work     int           // executions
 	arrival  time.Duration // within which everything is submitted
 	bridges  int           // that contend for the lead
 	event    bool
@@ -28,6 +30,8 @@ type regime struct {
 func newRegime(p plan) regime {
 	pick := func(what string, n uint64) uint64 { return p.number("regime", what) % n }
 	r := regime{
+		workers:  1 + int(p.number("workers")%3),
+		work:     3 + int(p.number("executions")%4),
 		slots:    1 + int(pick("slots", 2)),
 		arrival:  []time.Duration{time.Second, 3 * time.Second, 10 * time.Second}[pick("arrival", 3)],
 		bridges:  1 + int(pick("bridges", 2)),
@@ -42,8 +46,11 @@ func newRegime(p plan) regime {
 	return r
 }
 
-// limited bounds the cost to what a few of the worst runs can cost at once.
+// limited bounds the cost to what a few of the worst runs can cost at once, and has much
+// be left to the Lambda.
 func (r *regime) limited(more uint64) {
+	r.workers, r.slots, r.arrival = 1, 1, time.Second
+	r.work += 4
 	r.limit = 2 * r.calls().MaxCost() * float64(1+more)
 }
 

@@ -31,7 +31,7 @@ func TestProtocol(t *testing.T) {
 	}
 	// A bubble does one thing at a time; with more threads it is handed around.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // a seed lives in a few megabytes
+	defer debug.SetGCPercent(debug.SetGCPercent(2000)) // a seed lives in a few megabytes
 	began := time.Now()
 	seen := map[string]int{}
 	for seed := *first; seed < *first+*seeds; seed++ {
@@ -85,7 +85,7 @@ func simulate(t *testing.T, seed uint64, keepTrace bool) (w *world) {
 		cryptotest.SetGlobalRandom(t, seed)
 		w = newWorld(seed, fleetConfig, scratch)
 		w.keepTrace = keepTrace
-		for i := range 1 + w.plan.number("workers")%3 {
+		for i := range w.plan.workers {
 			w.supervise(fmt.Sprintf("worker-%d", i+1), worker)
 		}
 		for i := range w.plan.bridges {
@@ -104,10 +104,12 @@ func simulate(t *testing.T, seed uint64, keepTrace bool) (w *world) {
 
 // await waits until all is quiet, and closes the world.
 func (w *world) await() {
-	time.Sleep(faultsEnd + 20*time.Second) // what was sent late has arrived by then
+	const calm = 3 * time.Second // nothing more comes of what is settled
+	time.Sleep(faultsEnd)
+	w.people.Wait()
 	for w.now() < quietLimit {
 		w.mu.Lock()
-		done := w.settled()
+		done := w.now() > w.late+calm && w.settled()
 		w.mu.Unlock()
 		if done {
 			break

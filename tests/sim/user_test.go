@@ -43,14 +43,13 @@ func (w *world) insist(name string, act func(*process) error) {
 
 // users submits what the seed asks for, and whatever else people do.
 func (w *world) users() {
-	count := 3 + int(w.plan.number("executions")%4)
-	for i := range count {
+	for i := range w.plan.work {
 		n := w.plan.number("kind", fmt.Sprint(i))
 		id := fmt.Sprintf("%s-%d", kinds[n%uint64(len(kinds))], i)
-		w.running.Go(func() { w.user(id, scramble(n)) })
+		w.people.Go(func() { w.user(id, scramble(n)) })
 	}
 	if n := w.plan.number("misprint"); n%3 == 0 {
-		w.running.Go(func() {
+		w.people.Go(func() {
 			time.Sleep(between(scramble(n), 0, 5*time.Second))
 			w.insist("misprinter", func(p *process) error {
 				_, err := p.js().Publish(p.ctx, bus.SubjectMailbox("ventas"), []byte("{"+misprints))
@@ -124,7 +123,7 @@ func (w *world) redrive(id string, n uint64) {
 		time.Sleep(between(n, 300*time.Millisecond, time.Second))
 	}
 	for _, who := range []string{"redrive-" + id, "redrive2-" + id} {
-		w.running.Go(func() {
+		w.people.Go(func() {
 			time.Sleep(between(scramble(n+uint64(len(who))), time.Millisecond, 2*time.Second))
 			w.insist(who, func(p *process) error { return w.reopen(p, id) })
 		})

@@ -20,7 +20,7 @@ type watcher struct {
 
 // unread is how many changes a watcher may be told that its reader, who may be dead,
 // has not read.
-const unread = 4096
+const unread = 1024
 
 func (kv *keyValue) WatchAll(ctx context.Context, opts ...jetstream.WatchOpt) (jetstream.KeyWatcher, error) {
 	return kv.Watch(ctx, ">", opts...)

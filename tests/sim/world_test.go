@@ -28,6 +28,7 @@ type world struct {
 	modified   map[string]time.Time // objects
 	nth        map[string]int
 	outages    []outage
+	late       time.Duration // by then what was begun while things went wrong has arrived
 	trace      []step
 	keepTrace  bool
 	digest     uint64
@@ -36,6 +37,7 @@ type world struct {
 	ledger     ledger
 	closing    bool
 
+	people  sync.WaitGroup // who submit, cancel and redrive
 	running sync.WaitGroup // every process, the dead ones that still wind down included
 }
 
@@ -75,6 +77,13 @@ func (w *world) now() time.Duration { return time.Since(w.begin) }
 
 // quiet reports whether nothing may go wrong any more.
 func (w *world) quiet() bool { return w.now() >= faultsEnd }
+
+// lasts notes that something which begins now may have an effect for d.
+func (w *world) lasts(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.late = max(w.late, w.now()+d)
+}
 
 // down reports whether server is out. The caller holds mu.
 func (w *world) down(server string) bool {

@@ -22,25 +22,30 @@ type mark struct {
 	revision uint64 // where it was written last; 0 if it wasn't, or nobody knows
 }
 
-// newMark returns a mark that lies nowhere yet. No execution has a key of two parts.
-func newMark(bucket string) mark { return mark{bucket: bucket, key: "mark." + rand.Text()} }
-
 // move writes the mark after all that is in the bucket, to be kept for ttl, and reports
 // whether all that was there when it was written before still is, or was changed since.
 func (m *mark) move(ctx context.Context, js jetstream.JetStream, ttl time.Duration) (kept bool, err error) {
 	before := m.revision
 	m.revision = 0 // an answer that is lost leaves nothing to rely on
-	publish := func(opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
-		return js.Publish(ctx, bus.SubjectKey(m.bucket, m.key), []byte("{}"), append(opts, jetstream.WithMsgTTL(ttl))...)
+	if before > 0 {
+		m.revision, err = m.write(ctx, js, ttl, before)
+		if err == nil || !conflict.Is(err) {
+			return err == nil, err
+		}
 	}
-	ack, err := publish(jetstream.WithExpectLastSequencePerSubject(before))
-	kept = err == nil && before > 0
-	if conflict.Is(err) {
-		ack, err = publish()
-	}
+	// A new key, because a copy that is put back next may have the old one at any revision.
+	// No execution has a key of two parts.
+	m.key = "mark." + rand.Text()
+	m.revision, err = m.write(ctx, js, ttl, 0)
+	return false, err
+}
+
+// write writes the mark where its last revision is before, and returns the new one.
+func (m *mark) write(ctx context.Context, js jetstream.JetStream, ttl time.Duration, before uint64) (uint64, error) {
+	ack, err := js.Publish(ctx, bus.SubjectKey(m.bucket, m.key), []byte("{}"),
+		jetstream.WithExpectLastSequencePerSubject(before), jetstream.WithMsgTTL(ttl))
 	if err != nil {
-		return false, fmt.Errorf("mark %s: %w", m.bucket, err)
+		return 0, fmt.Errorf("mark %s: %w", m.bucket, err)
 	}
-	m.revision = ack.Sequence
-	return kept, nil
+	return ack.Sequence, nil
 }

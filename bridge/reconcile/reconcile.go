@@ -118,8 +118,8 @@ func (r *Reconciler) Reset() {
 	r.requests.stop()
 	r.ends.stop()
 	held := func(ctx context.Context, k execution.Key) (bool, error) { return r.locks.Held(ctx, k.Path()) }
-	r.memory = memory{sweeper: queue.NewSweeper(r.js, r.cfg.Grace, held), records: newMark(bus.BucketState), suspects: suspects{},
-		invoked:  invocations{entries: newMark(bus.BucketDelegations), open: map[execution.Key]bool{}},
+	r.memory = memory{sweeper: queue.NewSweeper(r.js, r.cfg.Grace, held), records: mark{bucket: bus.BucketState}, suspects: suspects{},
+		invoked:  invocations{entries: mark{bucket: bus.BucketDelegations}, open: map[execution.Key]bool{}},
 		requests: rotation{grace: r.cfg.Grace}, ends: rotation{grace: r.cfg.Grace}}
 }
 

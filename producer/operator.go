@@ -75,7 +75,7 @@ func (p *Operator) request(ctx context.Context, o execution.Outcome, letter queu
 	switch {
 	case err == nil && r.Digest() == o.RequestDigest:
 		return r, nil
-	case err != nil && !errors.Is(err, storage.ErrNotFound):
+	case err != nil && !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, intake.ErrNoRequest):
 		return r, fmt.Errorf("read the request: %w", err)
 	}
 	if len(letter.Data) > 0 {

@@ -14,6 +14,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
 	"github.com/sagefleet/sagefleet/shared/failpoint"
+	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/intake"
 	"github.com/sagefleet/sagefleet/shared/outcome"
 	"github.com/sagefleet/sagefleet/shared/queue"
@@ -147,7 +148,11 @@ func (r *Reconciler) requeue(ctx context.Context, k execution.Key, s *suspect, a
 		request.Generation = k.Generation
 	}
 	occasion := time.Now().Unix() / max(int64(r.cfg.Every.Seconds()), 1)
-	if err := queue.Republish(ctx, r.js, request, accepted, strconv.FormatInt(occasion, 10)); err != nil {
+	err = queue.Republish(ctx, r.js, request, accepted, strconv.FormatInt(occasion, 10))
+	if fault.IsPermanent(err) {
+		return r.strand(ctx, k, s, done) // no producer stored that
+	}
+	if err != nil {
 		return err
 	}
 	failpoint.Hit(failpoint.Restored)
@@ -170,7 +175,7 @@ func (r *Reconciler) strand(ctx context.Context, k execution.Key, s *suspect, do
 	s.told = true
 	done.Stranded++
 	return r.tell(ctx, execution.EventStranded, execution.EventData{Key: k, Code: "REQUEST_LOST",
-		Reason: "its message is gone, it has no outcome, and its request was not stored with its inputs; submit it again"})
+		Reason: "its message is gone, it has no outcome, and no request is stored with its inputs that could be published; submit it again"})
 }
 
 // checkEnd completes what belongs to the outcome of k, unless a message of k is there to
@@ -257,4 +262,8 @@ func (r *Reconciler) tell(ctx context.Context, kind string, what execution.Event
 	return err
 }
 
-func isMissing(err error) bool { return errors.Is(err, storage.ErrNotFound) }
+// isMissing reports whether err says that there is no such object, or none that anybody
+// could use.
+func isMissing(err error) bool {
+	return errors.Is(err, storage.ErrNotFound) || errors.Is(err, intake.ErrNoRequest)
+}

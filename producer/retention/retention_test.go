@@ -152,7 +152,8 @@ func TestCollect(t *testing.T) {
 // what that one took them from.
 func TestWhatOthersTakeFilesFromIsKept(t *testing.T) {
 	t.Parallel()
-	for _, stream := range []string{bus.StreamExecutions, bus.StreamLater} {
+	const onNone = "" // stored, and not published yet
+	for _, stream := range []string{bus.StreamExecutions, bus.StreamLater, onNone} {
 		server, security := bustest.RunSecured(t, map[string][]string{"ventas": {"ventas"}})
 		as := func(i bus.Identity) jetstream.JetStream { return security.Connect(t, server, i) }
 		if err := bus.Provision(t.Context(), as(bus.IdentityAdmin), server.Config); err != nil {
@@ -183,7 +184,9 @@ func TestWhatOthersTakeFilesFromIsKept(t *testing.T) {
 		if stream == bus.StreamLater {
 			subject = bus.SubjectLater(waits.Key())
 		}
-		if _, err := js.Publish(t.Context(), subject, data); err != nil {
+		if stream == onNone {
+			put(t, objects, intake.RequestKey("ventas", "open"), string(data))
+		} else if _, err := js.Publish(t.Context(), subject, data); err != nil {
 			t.Fatal(err)
 		}
 		r, err := collect(t, gc, objects, past, false)
@@ -193,12 +196,15 @@ func TestWhatOthersTakeFilesFromIsKept(t *testing.T) {
 		if err != nil || !kept || len(under(left, intake.Prefix("ventas", "other")+"/")) != 0 || r.Named < 7 {
 			t.Errorf("%s: left %q, reported %+v, %v", stream, left, r, err)
 		}
-		s, err := js.Stream(t.Context(), stream)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.DeleteMsg(t.Context(), 1); err != nil {
-			t.Fatal(err)
+		commit(t, objects, "open", execution.Succeeded)
+		if stream != onNone {
+			s, err := js.Stream(t.Context(), stream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.DeleteMsg(t.Context(), 1); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if r, err = collect(t, gc, objects, past, false); err != nil || r.Named != 0 || len(under(list(t, objects), intake.Root)) != 0 {
 			t.Errorf("%s: it has ended; left %q, reported %+v, %v", stream, list(t, objects), r, err)

@@ -5,6 +5,8 @@ package intake
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"path"
 	"strings"
@@ -40,8 +42,13 @@ func Parse(key string) (mailbox, id string, isRequest, ok bool) {
 	return parts[1], parts[2], parts[3] == requestName, true
 }
 
+// ErrNoRequest says that what lies where a request belongs is none.
+var ErrNoRequest = errors.New("it is no request")
+
 // Request returns the request that a submission stored, or an error that wraps
-// storage.ErrNotFound when it was published by other means, or is [execution.ErrNewer].
+// storage.ErrNotFound when it was published by other means, or is [execution.ErrNewer] or
+// [ErrNoRequest]. Whose it is, and of what execution, the key says: who may write there
+// must not be able to speak for others.
 func Request(ctx context.Context, objects storage.Store, mailbox, id string) (execution.Request, error) {
 	var r execution.Request
 	body, err := objects.Get(ctx, RequestKey(mailbox, id))
@@ -56,5 +63,9 @@ func Request(ctx context.Context, objects storage.Store, mailbox, id string) (ex
 	if err := execution.CheckFormat("the stored request", data, execution.RequestVersion); err != nil {
 		return r, err
 	}
-	return r, json.Unmarshal(data, &r)
+	if err := json.Unmarshal(data, &r); err != nil {
+		return r, fmt.Errorf("%s: %w: %w", RequestKey(mailbox, id), ErrNoRequest, err)
+	}
+	r.Mailbox, r.ID = mailbox, id
+	return r, nil
 }

@@ -57,12 +57,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	defer turn.Alone()()
-	return m.Run()
+	os.Exit(m.Run())
 }
 
 // build builds the Lambda as it is deployed, but for this machine, so that what other
@@ -91,6 +86,7 @@ func TestColdStart(t *testing.T) {
 	checkLinked(t, data)
 
 	want, known := load(t)[runtime.GOARCH]
+	defer turn.Alone()()
 	got := measure(t, binary, want)
 	got.Binary = int64(len(data))
 	t.Logf("%s: %d bytes, starts %.2f times as slowly as a program that does nothing else, %d bytes resident", runtime.GOARCH, got.Binary, got.Start, got.RSS)

@@ -189,7 +189,7 @@ func (q *deep) carriedOut(t *testing.T) int {
 // TestFlatPace is the founding document's goal, more than 1,000 files an hour and no slower
 // for it: each takes as long when 1,000 come in a minute as when they come in an hour.
 func TestFlatPace(t *testing.T) {
-	awaitQuiet(t)
+	t.Parallel() // to what sleeps nearly always, as it does
 	a := newApart(t, bus.Fast, "file")
 	rs := a.files(t, *fileRows, *flatRounds*(*slowFiles+*quickFiles)+5)
 	a.work(t, "files", 2)

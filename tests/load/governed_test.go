@@ -98,6 +98,7 @@ var downs = []struct {
 // TestLambdaDown: while nothing answers, the workers do as much as ever, nothing is
 // dead, and what is back is used at once.
 func TestLambdaDown(t *testing.T) {
+	t.Parallel()
 	awaitQuiet(t)
 	for _, d := range downs {
 		t.Run(d.name, func(t *testing.T) {

@@ -104,22 +104,18 @@ func (e *environment) initialise(limit time.Duration) (result, bool) {
 func (e *environment) run(inv *invocation, limit time.Duration) result {
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
-	inv.deadline = time.Now().Add(limit)
+	inv.deadline, inv.taken = time.Now().Add(limit), make(chan struct{})
 	e.expect(inv.id)
 	defer e.expect(idle)
 
 	select {
 	case e.work <- inv:
+		<-inv.taken
 	case <-e.process.exited:
 		return functionError("Runtime.ExitError", "%s", e.process.ending())
 	case <-deadline.C:
 		e.end()
 		return timedOut("Task", limit)
-	}
-	// A runtime that lost its connection while it was idle has asked twice.
-	select {
-	case <-e.next:
-	default:
 	}
 	var res result
 	select {
@@ -181,6 +177,16 @@ func (e *environment) ready() {
 	case e.next <- struct{}{}:
 	default: // it is known already
 	}
+}
+
+// take is called when the runtime is about to get inv: what it asks for from here on, it
+// asks for afterwards. One that lost its connection while it was idle has asked twice.
+func (e *environment) take(inv *invocation) {
+	select {
+	case <-e.next:
+	default:
+	}
+	close(inv.taken)
 }
 
 func (e *environment) expect(request string) {

@@ -16,7 +16,8 @@ type invocation struct {
 	payload       []byte
 	clientContext string // base64 of JSON, as the caller sent it
 	trace         string
-	deadline      time.Time // set when an environment gets it
+	deadline      time.Time     // set when an environment gets it
+	taken         chan struct{} // closed when its runtime is about to get it
 }
 
 // result is what came of an invocation.

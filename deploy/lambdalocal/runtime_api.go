@@ -44,6 +44,7 @@ func (s *Service) handleNext(env *environment, w http.ResponseWriter, r *http.Re
 	env.ready()
 	select {
 	case inv := <-env.work:
+		env.take(inv)
 		header := w.Header()
 		header.Set("Content-Type", "application/json")
 		header.Set("Lambda-Runtime-Aws-Request-Id", inv.id)

@@ -177,7 +177,8 @@ func (l *Lead) bury(ctx context.Context, name string, s *Share, revision uint64,
 	changed := !s.Closed
 	c := s.clone()
 	c.close()
-	for id, t := range c.Tickets {
+	for _, id := range slices.Sorted(maps.Keys(c.Tickets)) {
+		t := c.Tickets[id]
 		if !t.used() {
 			continue
 		}

@@ -214,9 +214,13 @@ func (f *fair) scout(ctx context.Context, s *scout) error {
 	if err := f.look(ctx, s, s.mailboxes()); err != nil {
 		return err
 	}
-	round := time.NewTimer(max(lookEvery, time.Duration(len(s.trails))*lookEach))
+	over := time.Now().Add(max(lookEvery, time.Duration(len(s.trails))*lookEach))
+	round := time.NewTimer(time.Until(over))
 	defer round.Stop()
 	for {
+		if !time.Now().Before(over) {
+			return nil // select would choose by chance when both are ready
+		}
 		select {
 		case <-round.C:
 			return nil

@@ -29,8 +29,6 @@ func TestProtocol(t *testing.T) {
 		complain(t, w)
 		return
 	}
-	// A bubble does one thing at a time; with more threads it is handed around.
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	defer debug.SetGCPercent(debug.SetGCPercent(2000)) // a seed lives in a few megabytes
 	began := time.Now()
 	seen := map[string]int{}
@@ -80,6 +78,8 @@ func TestReplay(t *testing.T) {
 
 // simulate runs one seed to its end.
 func simulate(t *testing.T, seed uint64, keepTrace bool) (w *world) {
+	// A bubble does one thing at a time; with more threads it is handed around.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	scratch := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		cryptotest.SetGlobalRandom(t, seed)

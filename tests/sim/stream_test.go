@@ -193,7 +193,8 @@ func (s *stream) setTimer(m *stored) {
 		return
 	}
 	if ttl, err := time.ParseDuration(m.header.Get(jetstream.MsgTTLHeader)); err == nil && s.cfg.AllowMsgTTL {
-		m.timer = time.AfterFunc(time.Until(m.at.Add(ttl.Truncate(time.Second))), func() { s.expire(m) })
+		// A bit later each, so that no two that were restored expire at once.
+		m.timer = time.AfterFunc(max(time.Until(m.at.Add(ttl.Truncate(time.Second))), 0)+time.Duration(m.seq), func() { s.expire(m) })
 	}
 }
 

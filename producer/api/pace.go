@@ -31,9 +31,12 @@ type pacedBody struct {
 	*pace
 }
 
-// body returns the body of r, paced, and at most limit bytes of it.
+// body returns the body of r, paced, and at most limit bytes of it. The server's time for
+// an answer counts from before the body: what comes slowly would never be answered.
 func (a *API) body(w http.ResponseWriter, r *http.Request, limit int64) io.ReadCloser {
-	return http.MaxBytesReader(w, pacedBody{r.Body, a.newPace(w)}, limit)
+	p := a.newPace(w)
+	_ = p.control.SetWriteDeadline(time.Time{})
+	return http.MaxBytesReader(w, pacedBody{r.Body, p}, limit)
 }
 
 func (b pacedBody) Read(p []byte) (int, error) {

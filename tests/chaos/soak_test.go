@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"net/http"
+	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -117,7 +118,8 @@ func of(t testing.TB, p *process.Process, judged bool) []*series {
 	}
 	name := strings.Split(p.String(), "[")[0]
 	return []*series{
-		{name: name + " RSS", unit: "MiB", judged: judged, sample: func() (float64, error) {
+		{name: name + " memory of its own", unit: "MiB", judged: judged, sample: func() (float64, error) { return ownMemory(p.Pid()) }},
+		{name: name + " RSS", unit: "MiB", sample: func() (float64, error) {
 			m, err := it.MemoryInfo()
 			if err != nil {
 				return 0, err
@@ -127,6 +129,23 @@ func of(t testing.TB, p *process.Process, judged bool) []*series {
 		{name: name + " threads", judged: judged, sample: func() (float64, error) { n, err := it.NumThreads(); return float64(n), err }},
 		{name: name + " file descriptors", judged: judged, sample: func() (float64, error) { n, err := it.NumFDs(); return float64(n), err }},
 	}
+}
+
+// ownMemory is what a process holds, in MiB, besides pages of its program's file: those
+// grow in number for as long as there is code that is run for the first time, and the
+// system takes them back when it likes (proc_pid_status(5), RssAnon).
+func ownMemory(pid int32) (float64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		var kib float64
+		if n, _ := fmt.Sscanf(line, "RssAnon: %f kB", &kib); n == 1 {
+			return kib / 1024, nil
+		}
+	}
+	return 0, fmt.Errorf("process %d tells no RssAnon", pid)
 }
 
 // goroutines are those that a process tells of itself.

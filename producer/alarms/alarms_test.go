@@ -220,9 +220,7 @@ func TestTooManyComeTogether(t *testing.T) {
 	stop := f.alarm(t, "h1")
 	f.leads(t, bus.StreamDead)
 	stop() // so that all are found at once
-	r.mu.Lock()
-	r.fail = 1
-	r.mu.Unlock()
+	r.Fail(1)
 	const mailboxes = 30
 	for n := range mailboxes {
 		f.bury(t, key(fmt.Sprint("m", n), "e"), "POISON")
@@ -259,7 +257,7 @@ func TestTooManyComeTogether(t *testing.T) {
 func TestEveryChannelHears(t *testing.T) {
 	t.Parallel()
 	r := receive(t)
-	r.fail = 1
+	r.Fail(1)
 	f := newFleet(t, strings.TrimSuffix(webhook(r, ""), "}")+", people: {email: {to: [gone@example.com, ana@example.com]}}}", only(alarms.RuleDead, ""))
 	f.mail.RefuseRecipient("gone@example.com")
 	f.alarm(t, "h1")

@@ -4,9 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -28,8 +25,6 @@ import (
 	"github.com/sagefleet/sagefleet/shared/queue"
 )
 
-const hookSecret = "a-secret-of-24-bytes-or-more"
-
 // heard is one post that a receiver got.
 type heard struct {
 	id  string
@@ -39,37 +34,19 @@ type heard struct {
 
 // receiver is the operators' webhook.
 type receiver struct {
-	*httptest.Server
-	mu    sync.Mutex
-	heard []heard
-	fail  int // that many posts are answered with 503
+	*notifytest.Hook
+	t *testing.T
 }
 
-func receive(t *testing.T) *receiver {
-	r := &receiver{}
-	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		h := heard{id: req.Header.Get("Webhook-Id")}
-		var err error
-		if h.raw, err = io.ReadAll(req.Body); err != nil || json.Unmarshal(h.raw, &h.Alarm) != nil {
-			t.Errorf("heard %s: %v", h.raw, err)
-		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.heard = append(r.heard, h)
-		if r.fail > 0 {
-			r.fail--
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-	}))
-	t.Cleanup(r.Close)
-	return r
-}
+func receive(t *testing.T) *receiver { return &receiver{notifytest.Webhook(t), t} }
 
 // all are those that were heard, of a kind if it isn't empty.
 func (r *receiver) all(kind string) (all []heard) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, h := range r.heard {
+	for _, p := range r.Posts() {
+		h := heard{id: p.ID, raw: p.Body}
+		if err := json.Unmarshal(p.Body, &h.Alarm); err != nil {
+			r.t.Errorf("heard %s: %v", p.Body, err)
+		}
 		if kind == "" || h.Type == "alarm."+kind {
 			all = append(all, h)
 		}
@@ -98,7 +75,7 @@ func newFleet(t *testing.T, channels, rules string) *fleet {
 }
 
 func webhook(r *receiver, more string) string {
-	return fmt.Sprintf("{ops: {webhook: {url: %q, secret: %s}%s}}", r.URL, hookSecret, more)
+	return fmt.Sprintf("{ops: {webhook: {url: %q, secret: %s}%s}}", r.URL, notifytest.HookSecret, more)
 }
 
 // only has all rules off but one.

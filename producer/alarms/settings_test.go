@@ -33,7 +33,7 @@ func TestFilesThatCanNotBeUsed(t *testing.T) {
 		"channels: {o.p: {email: {to: [a@example.com]}}}":                                               "o.p",
 		"channels: {ops: {email: {to: [nobody]}}}":                                                      "channels.ops: email.to",
 		"channels: {ops: {webhook: {url: 'https://example.com'}}}":                                      "webhook.secret",
-		"channels: {ops: {webhook: {url: 'file:///x', secret: " + hookSecret + "}}}":                    "file:///x",
+		"channels: {ops: {webhook: {url: 'file:///x', secret: " + notifytest.HookSecret + "}}}":         "file:///x",
 		"channels: {ops: {sns: {topic: sage}}}":                                                         "arn:aws:sns",
 		"channels: {ops: {email: {to: [a@example.com]}, per_hour: -1}}":                                 "per_hour",
 		"channels: {ops: {email: {to: [a@example.com]}, sns: {topic: 'arn:aws:sns:eu-central-1:1:x'}}}": "one of email",
@@ -52,7 +52,7 @@ func TestFilesThatCanNotBeUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := alarms.Config{File: file, Notify: mails}.Read()
-		if err == nil || !strings.Contains(err.Error(), field) || strings.Contains(err.Error(), hookSecret) {
+		if err == nil || !strings.Contains(err.Error(), field) || strings.Contains(err.Error(), notifytest.HookSecret) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

@@ -6,9 +6,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -37,8 +34,6 @@ import (
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
-const hookSecret = "a-secret-of-24-bytes-or-more"
-
 // said is one post that a receiver got.
 type said struct {
 	ID   string
@@ -48,36 +43,21 @@ type said struct {
 
 // receiver is somebody's webhook.
 type receiver struct {
-	*httptest.Server
-	mu   sync.Mutex
-	said []said
-	fail int // that many posts are answered with 503
+	*notifytest.Hook
+	t *testing.T
 }
 
-func receive(t *testing.T) *receiver {
-	r := &receiver{}
-	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		s := said{ID: req.Header.Get("Webhook-Id")}
-		var err error
-		if s.raw, err = io.ReadAll(req.Body); err != nil || json.Unmarshal(s.raw, &s.Body) != nil {
-			t.Errorf("heard %s: %v", s.raw, err)
-		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.said = append(r.said, s)
-		if r.fail > 0 {
-			r.fail--
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-	}))
-	t.Cleanup(r.Close)
-	return r
-}
+func receive(t *testing.T) *receiver { return &receiver{notifytest.Webhook(t), t} }
 
-func (r *receiver) all() []said {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return append([]said(nil), r.said...)
+func (r *receiver) all() (all []said) {
+	for _, p := range r.Posts() {
+		s := said{ID: p.ID, raw: p.Body}
+		if err := json.Unmarshal(p.Body, &s.Body); err != nil {
+			r.t.Errorf("heard %s: %v", p.Body, err)
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 type fleet struct {
@@ -194,7 +174,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 func webhookTo(url string) string {
-	return fmt.Sprintf("mailboxes: {ventas: {webhook: {url: %q, secret: %s}}}", url, hookSecret)
+	return fmt.Sprintf("mailboxes: {ventas: {webhook: {url: %q, secret: %s}}}", url, notifytest.HookSecret)
 }
 
 // However often an end is told, and however many answer, its sender hears of it once.
@@ -267,7 +247,7 @@ func TestWhatACrashRepeatsHasTheSameID(t *testing.T) {
 func TestWhatFailsIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	r := receive(t)
-	r.fail = 1
+	r.Fail(1)
 	f := newFleet(t, webhookTo(r.URL))
 	f.answer(t)
 	f.end(t, clean("ventas", "again"), 1)
@@ -284,7 +264,7 @@ func TestWhatFailsIsTriedAgain(t *testing.T) {
 func TestWhatFailsTooLongIsGivenUp(t *testing.T) {
 	t.Parallel()
 	r := receive(t)
-	r.fail = 1000
+	r.Fail(1000)
 	f := newFleet(t, webhookTo(r.URL))
 	f.cfg.Patience = time.Second
 	f.answer(t)
@@ -412,7 +392,7 @@ func TestWaitingForOthersIsNoTry(t *testing.T) {
 	if _, err := kv.Put(t.Context(), key, held); err != nil { // by another process, for 6 s
 		t.Fatal(err)
 	}
-	r.fail = 1
+	r.Fail(1)
 	f.answer(t)
 	f.end(t, clean("ventas", "e1"), 1)
 	eventually(t, "it was tried", func() bool { return len(r.all()) == 1 })
@@ -503,14 +483,14 @@ func TestFilesThatCanNotBeUsed(t *testing.T) {
 	t.Parallel()
 	mails := notifytest.Mail(t).Config()
 	for text, field := range map[string]string{
-		"mailboxes: {ventas: {emial: {}}}":                                               "emial",
-		"mailboxes: {'ven tas': {}}":                                                     "mailbox",
-		"mailboxes: {ventas: {language: fr}}":                                            "language",
-		"mailboxes: {ventas: {email: {}}}":                                               "email",
-		"mailboxes: {ventas: {email: {to: [nobody]}}}":                                   "email.to",
-		"mailboxes: {ventas: {email: {sender_domains: ['*']}}}":                          "sender_domains",
-		"mailboxes: {ventas: {webhook: {url: 'https://example.com'}}}":                   "webhook.secret",
-		"mailboxes: {ventas: {webhook: {url: 'file:///x', secret: " + hookSecret + "}}}": "file:///x",
+		"mailboxes: {ventas: {emial: {}}}":                                                          "emial",
+		"mailboxes: {'ven tas': {}}":                                                                "mailbox",
+		"mailboxes: {ventas: {language: fr}}":                                                       "language",
+		"mailboxes: {ventas: {email: {}}}":                                                          "email",
+		"mailboxes: {ventas: {email: {to: [nobody]}}}":                                              "email.to",
+		"mailboxes: {ventas: {email: {sender_domains: ['*']}}}":                                     "sender_domains",
+		"mailboxes: {ventas: {webhook: {url: 'https://example.com'}}}":                              "webhook.secret",
+		"mailboxes: {ventas: {webhook: {url: 'file:///x', secret: " + notifytest.HookSecret + "}}}": "file:///x",
 		"console: sage": "console",
 	} {
 		file := filepath.Join(t.TempDir(), "answers.yaml")
@@ -518,7 +498,7 @@ func TestFilesThatCanNotBeUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := answers.Config{File: file, Notify: mails}.Read()
-		if err == nil || !strings.Contains(err.Error(), field) || strings.Contains(err.Error(), hookSecret) {
+		if err == nil || !strings.Contains(err.Error(), field) || strings.Contains(err.Error(), notifytest.HookSecret) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

@@ -5,11 +5,8 @@ package notify
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +20,7 @@ import (
 	"github.com/sagefleet/sagefleet/shared/failpoint"
 	"github.com/sagefleet/sagefleet/shared/fault"
 	"github.com/sagefleet/sagefleet/shared/heartbeat"
+	"github.com/sagefleet/sagefleet/shared/notify/notifytest"
 	"github.com/sagefleet/sagefleet/shared/queue"
 	"github.com/sagefleet/sagefleet/shared/state"
 	"github.com/sagefleet/sagefleet/tests/process"
@@ -51,57 +49,41 @@ func buildAndRun(m *testing.M) int {
 // patience is for a machine that has other things to do.
 const patience = 2 * time.Minute
 
-// receiver is the operators' webhook: what it heard, by ID of the message.
-type receiver struct {
-	*httptest.Server
-	mu    sync.Mutex
-	heard map[string][]alarms.Alarm
-}
-
-func receive(t *testing.T) *receiver {
-	r := &receiver{heard: map[string][]alarms.Alarm{}}
-	r.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
-		var a alarms.Alarm
-		if err := json.NewDecoder(req.Body).Decode(&a); err != nil {
-			t.Error(err)
-		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		id := req.Header.Get("Webhook-Id")
-		r.heard[id] = append(r.heard[id], a)
-	}))
-	t.Cleanup(r.Close)
-	return r
-}
-
-// rules counts the messages by rule, and all posts.
-func (r *receiver) rules() (messages map[string]int, posts int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// rules counts the messages that the operators' webhook heard by rule, and all posts.
+func (f *fleet) rules(t *testing.T) (messages map[string]int, posts int) {
+	t.Helper()
 	messages = map[string]int{}
-	for _, all := range r.heard {
-		messages[all[0].Rule]++
-		posts += len(all)
+	ids := map[string]bool{}
+	all := f.hook.Posts()
+	for _, p := range all {
+		var a alarms.Alarm
+		if err := json.Unmarshal(p.Body, &a); err != nil {
+			t.Errorf("heard %s: %v", p.Body, err)
+		}
+		if !ids[p.ID] {
+			messages[a.Rule]++
+		}
+		ids[p.ID] = true
 	}
-	return messages, posts
+	return messages, len(all)
 }
 
 type fleet struct {
 	js   jetstream.JetStream
 	vars map[string]string
-	hook *receiver
+	hook *notifytest.Hook
 }
 
 func newFleet(t *testing.T, rules string) *fleet {
 	t.Helper()
 	process.DependOnSources(t)
 	s := bustest.Run(t)
-	f := &fleet{js: s.Connect(t, "test"), hook: receive(t)}
+	f := &fleet{js: s.Connect(t, "test"), hook: notifytest.Webhook(t)}
 	if err := bus.Provision(t.Context(), f.js, s.Config); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "alarms.yaml")
-	text := fmt.Sprintf("channels: {ops: {webhook: {url: %q, secret: a-secret-of-24-bytes-or-more}}}\nrules: %s\n", f.hook.URL, rules)
+	text := fmt.Sprintf("channels: {ops: {webhook: {url: %q, secret: %s}}}\nrules: %s\n", f.hook.URL, notifytest.HookSecret, rules)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -188,10 +170,10 @@ func TestOneNoticeOfEachRule(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{alarms.RuleDead, alarms.RuleDeadline, alarms.RuleStuck, alarms.RuleBacklog, alarms.RuleDown}
-	process.Eventually(t, patience, "each rule is told of", func() bool { m, _ := f.hook.rules(); return len(m) == len(want) })
+	process.Eventually(t, patience, "each rule is told of", func() bool { m, _ := f.rules(t); return len(m) == len(want) })
 	time.Sleep(3 * time.Second) // for what should not come
 	p.Stop(t)
-	messages, posts := f.hook.rules()
+	messages, posts := f.rules(t)
 	for _, rule := range want {
 		if messages[rule] != 1 {
 			t.Errorf("%s was told %d times", rule, messages[rule])
@@ -218,7 +200,7 @@ func TestCrashesRepeatTheKey(t *testing.T) {
 			}
 			again := f.notify(t, "")
 			process.Eventually(t, patience, "it is told", func() bool {
-				_, n := f.hook.rules()
+				_, n := f.rules(t)
 				return n >= posts && len(again.Logged("notify starts")) > 0
 			})
 			process.Eventually(t, patience, "nothing is left to be said", func() bool {
@@ -238,7 +220,7 @@ func TestCrashesRepeatTheKey(t *testing.T) {
 				return left == 0
 			})
 			again.Stop(t)
-			if messages, n := f.hook.rules(); messages[alarms.RuleDead] != 1 || len(messages) != 1 || n != posts {
+			if messages, n := f.rules(t); messages[alarms.RuleDead] != 1 || len(messages) != 1 || n != posts {
 				t.Errorf("%v in %d posts, want one key in %d", messages, n, posts)
 			}
 		})

@@ -1,4 +1,5 @@
-// Package notifytest has a mail server for tests: a real one, that keeps what it gets.
+// Package notifytest has those who are notified, for tests: a mail server, a receiver of
+// webhooks and topics of SNS, that keep what they get.
 package notifytest
 
 import (

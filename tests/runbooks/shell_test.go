@@ -2,6 +2,7 @@ package runbooks
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,9 +21,11 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sagefleet/sagefleet/deploy/compose"
 	"github.com/sagefleet/sagefleet/shared/bus"
+	"github.com/sagefleet/sagefleet/shared/heartbeat"
 	"github.com/sagefleet/sagefleet/tests/process"
 )
 
@@ -31,6 +34,7 @@ import (
 type host struct {
 	t         testing.TB
 	processes *compose.Processes
+	nc        *nats.Conn
 
 	mu      sync.Mutex
 	running map[string]*process.Process // by the name of a replica
@@ -47,7 +51,16 @@ func startHost(t testing.TB) *host {
 	if h.processes, err = topology.Prepare(t.TempDir(), binaries); err != nil {
 		t.Fatal(err)
 	}
-	for _, service := range []string{"nats", "provision", "lambda", "worker", "bridge", "serve"} {
+	h.start("nats")
+	told, err := h.processes.Environment("sage")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.nc, err = nats.Connect(told["NATS_URL"], nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.nc.Close)
+	for _, service := range []string{"provision", "lambda", "worker", "bridge", "serve"} {
 		h.start(service)
 	}
 	return h
@@ -81,6 +94,43 @@ func (h *host) start(service string) {
 		process.Eventually(h.t, time.Minute, service+" says "+signs[service], func() bool { return strings.Contains(p.Tail(1<<20), signs[service]) })
 		h.running[one.Name()] = p
 	}
+	h.awaitBeats(service)
+}
+
+// awaitBeats waits until what was started is heard, which it is a moment after it says
+// that it works; and all that runs, from a server that was started again.
+func (h *host) awaitBeats(service string) {
+	began := time.Now()
+	for name, p := range h.running {
+		kind := strings.TrimRight(name, "-0123456789")
+		if kind != heartbeat.KindWorker && kind != heartbeat.KindBridge || kind != service && service != "nats" {
+			continue
+		}
+		process.Eventually(h.t, time.Minute, p.String()+" is heard", func() bool {
+			return slices.ContainsFunc(h.members(), func(m heartbeat.Member) bool {
+				return process.HostOf(m.Host) == p.Host() && m.Presence == heartbeat.Here && (service != "nats" || m.Heard.After(began))
+			})
+		})
+	}
+}
+
+// members are nobody while the server doesn't answer.
+func (h *host) members() []heartbeat.Member {
+	ctx, cancel := context.WithTimeout(h.t.Context(), time.Second)
+	defer cancel()
+	js, err := jetstream.New(h.nc)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	kv, err := js.KeyValue(ctx, bus.BucketFleet)
+	if err != nil {
+		return nil
+	}
+	fleet, err := heartbeat.Look(ctx, kv)
+	if err != nil {
+		return nil
+	}
+	return fleet.Members()
 }
 
 func (h *host) end(service string, sig syscall.Signal) {
@@ -192,16 +242,11 @@ func newShell(t *testing.T) *shell {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc, err := nats.Connect(told["NATS_URL"])
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
 	control := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if mailbox := r.FormValue("mailbox"); mailbox != "" {
 			request, _ := json.Marshal(map[string]any{"execution_id": r.FormValue("id"), "yaml_config": r.FormValue("config"),
 				"input_files": []map[string]string{{"uri": told["STORAGE_URL"] + "/inputs/" + mailbox + "/a.csv", "filename": "a.csv"}}})
-			if _, err := nc.Request(bus.SubjectMailbox(mailbox), request, 5*time.Second); err != nil {
+			if _, err := h.nc.Request(bus.SubjectMailbox(mailbox), request, 5*time.Second); err != nil {
 				w.WriteHeader(http.StatusBadGateway)
 			}
 			return

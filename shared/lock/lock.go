@@ -157,6 +157,14 @@ func (l *Lease) Release(ctx context.Context) error {
 	return nil
 }
 
+// renewAside renews on a stack that is gone afterwards: those of a thousand leases that wait
+// for their next renewal would hold as much as one that is under way needs.
+func (l *Lease) renewAside(ctx context.Context) error {
+	done := make(chan error)
+	go func() { done <- l.Renew(ctx) }()
+	return <-done
+}
+
 // Keep renews the lease every third of its TTL until stop is called, which waits
 // for a renewal under way. When the lease is lost, or can't be renewed for a whole
 // TTL, the returned context is cancelled with ErrLost as its cause.
@@ -182,7 +190,7 @@ func (l *Lease) Keep(ctx context.Context) (held context.Context, stop func()) {
 			default:
 			}
 			attempt, release := context.WithTimeout(held, l.locker.ttl/3)
-			err := l.Renew(attempt)
+			err := l.renewAside(attempt)
 			release()
 			switch {
 			case err == nil:

@@ -10,6 +10,6 @@ import (
 // the collector would let that grow by as much as the heap and all stacks together.
 func tune() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25)
+		debug.SetGCPercent(15)
 	}
 }

@@ -64,7 +64,7 @@ func TestDirCreateSyncs(t *testing.T) {
 		t.Skip("needs strace")
 	}
 	trace := filepath.Join(t.TempDir(), "trace")
-	traced := exec.CommandContext(t.Context(), strace, "-f", "-o", trace, "-e", "trace=fsync,linkat",
+	traced := exec.CommandContext(t.Context(), strace, "-f", "-o", trace, "-e", "trace=fsync,renameat2",
 		os.Args[0], "-test.run=^TestDirShared$")
 	if out, err := traced.CombinedOutput(); err != nil {
 		t.Skipf("needs the right to trace a process: %v: %s", err, out)
@@ -74,10 +74,10 @@ func TestDirCreateSyncs(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, call := range regexp.MustCompile(`\b(fsync|linkat)\(`).FindAllSubmatch(calls, -1) {
+	for _, call := range regexp.MustCompile(`\b(fsync|renameat2)\(`).FindAllSubmatch(calls, -1) {
 		got = append(got, string(call[1]))
 	}
-	create := []string{"fsync", "fsync", "linkat", "fsync"}
+	create := []string{"fsync", "fsync", "renameat2", "fsync"}
 	if diff := cmp.Diff(slices.Repeat(create, 2), got); diff != "" {
 		t.Errorf("system calls (-want +got):\n%s", diff)
 	}

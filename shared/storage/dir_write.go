@@ -21,7 +21,7 @@ func (d *dir) Put(ctx context.Context, key string, r io.Reader) (Info, error) {
 		return Info{}, err
 	}
 	src := newSource(ctx, r)
-	err = d.publish(key, src, (*os.Root).Rename, (*os.File).Sync)
+	err = d.publish(key, src, replace, (*os.File).Sync)
 	switch {
 	case src.err != nil:
 		return Info{}, op.own(src.err)
@@ -33,21 +33,21 @@ func (d *dir) Put(ctx context.Context, key string, r io.Reader) (Info, error) {
 	return src.info(key), nil
 }
 
-// Create gives a finished file its name by link(2), which fails when the name is
-// taken. Rename would replace the winner's object, and opening the name itself
-// with O_EXCL would show a torn object after a crash.
+// Create gives a finished file its name by a call that fails when the name is taken.
+// A plain rename would replace the winner's object, and opening the name itself with
+// O_EXCL would show a torn object after a crash.
 func (d *dir) Create(ctx context.Context, key string, data []byte) error {
 	op, err := d.begin(ctx, "create", key)
 	if err != nil {
 		return err
 	}
-	err = d.publish(key, bytes.NewReader(data), (*os.Root).Link, d.commits.sync)
+	err = d.publish(key, bytes.NewReader(data), nameNew, d.commits.sync)
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		return d.taken(op)
 	case errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EOPNOTSUPP):
 		return op.fail(CodeUnsupported, err).
-			Expecting("a file system with hard links").
+			Expecting("a file system that renames without replacing, or has hard links").
 			Advise("keep the store on a file system such as ext4 or XFS, or in S3").
 			Permanent()
 	case err != nil:
@@ -69,31 +69,57 @@ func (d *dir) taken(op operation) error {
 	return op.exists()
 }
 
-// publish writes data to a temporary file beside key, syncs it, and has name put
-// it at the key. Directories are synced whether or not the name was taken: the
-// loser of a race must not act on a winner that a power failure takes back.
+// publish writes data to a temporary file beside key, syncs it, and has name put it
+// at the key. The directory is synced whether or not the name was taken: the loser of
+// a race must not act on a winner that a power failure takes back.
 //
 // A crash leaves at most a temporary file, which nothing reads or lists.
-func (d *dir) publish(key string, data io.Reader, name func(r *os.Root, from, to string) error, sync syncFunc) error {
-	parent, err := d.openParent(key)
+func (d *dir) publish(key string, data io.Reader, name naming, sync syncFunc) error {
+	root, err := d.openParent(key)
 	if err != nil {
 		return err
 	}
-	defer parent.Close()
+	defer root.Close()
+	self, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer self.Close()
 
 	temp := tempPrefix + rand.Text()
-	if err := writeFile(parent, temp, data, sync); err != nil {
-		_ = parent.Remove(temp) // a leftover is harmless
-		return err
+	err = writeFile(root, temp, data, sync)
+	if err == nil {
+		failpoint.Hit(failpoint.FileWritten)
+		err = name(folder{root, self}, temp, path.Base(key))
 	}
-	failpoint.Hit(failpoint.FileWritten)
-	err = name(parent, temp, path.Base(key))
-	_ = parent.Remove(temp) // gone already after a rename
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	if err != nil {
+		_ = root.Remove(temp) // a leftover is harmless
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
 	}
 	failpoint.Hit(failpoint.FileLinked)
-	return errors.Join(err, syncDir(parent, sync))
+	return errors.Join(err, sync(self))
+}
+
+// folder is a directory, and the same opened as a file.
+type folder struct {
+	*os.Root
+	self *os.File
+}
+
+// naming gives the file from of a folder the name to instead.
+type naming func(in folder, from, to string) error
+
+func replace(in folder, from, to string) error { return in.Rename(from, to) }
+
+// linkNew takes two calls where one won't do it; see nameNew.
+func linkNew(in folder, from, to string) error {
+	if err := in.Link(from, to); err != nil {
+		return err
+	}
+	_ = in.Remove(from) // a leftover is harmless
+	return nil
 }
 
 // syncFunc makes the data of a file, or the names in a directory, durable.

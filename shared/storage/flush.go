@@ -22,6 +22,7 @@ type flusher struct {
 	running int       // are under way
 	next    *flush    // gathers until current is done
 	paused  time.Time // until then everyone syncs its own
+	delays  int       // that came one after the other
 	broken  bool      // and now for good
 }
 
@@ -45,7 +46,11 @@ type flush struct {
 // waiting, and syncs its own.
 const (
 	slowFlush = 25 * time.Millisecond
-	slowPause = time.Second
+
+	// slowPause is how often as long as others are waited for everyone then syncs its
+	// own, and twice as often after each further delay, up to slowDoublings.
+	slowPause     = 4
+	slowDoublings = 4
 
 	// fewAlone go by themselves: beside a program that writes much, a file of
 	// one's own is durable long before everything is.
@@ -122,11 +127,17 @@ func inTime(c <-chan struct{}, limit time.Duration) bool {
 	}
 }
 
-// pause has everyone sync its own for a while.
+// pause has everyone sync its own for a while: a disk that hesitated once not for long,
+// as that costs more than waiting would.
 func (g *flusher) pause() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.paused = time.Now().Add(slowPause)
+	now := time.Now()
+	if now.Before(g.paused) { // told of the same delay by another who waits
+		return
+	}
+	g.paused = now.Add(slowPause * g.slow << min(g.delays, slowDoublings))
+	g.delays++
 }
 
 func (g *flusher) end(group *flush) {
@@ -152,13 +163,15 @@ func (g *flusher) syncWhole(group *flush) {
 	}
 	began := time.Now()
 	err := g.whole.sync()
-	took := time.Since(began)
+	if time.Since(began) > g.slow {
+		g.pause()
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch {
+	switch now := time.Now(); {
 	case err != nil:
 		group.own, g.broken = true, true
-	case took > g.slow:
-		g.paused = time.Now().Add(slowPause)
+	case now.Sub(began) <= g.slow && !now.Before(g.paused):
+		g.delays = 0
 	}
 }

@@ -54,9 +54,9 @@ type span struct{ begin, end int }
 type calls struct {
 	written  map[string]int    // when the data of a temporary file was
 	synced   map[string][]span // by path; that of everything has the path ""
-	linked   map[string][]span // by key
-	source   map[span]string   // the temporary file of a link
-	folder   map[span]string   // the directory of a link
+	named    map[string][]span // by key
+	source   map[span]string   // the temporary file of a naming
+	folder   map[span]string   // the directory of a naming
 	returned map[string][]int  // by key
 	together int               // syncs of everything
 }
@@ -68,12 +68,12 @@ var (
 	writeCall  = regexp.MustCompile(`^write\(\d+<(.*/\.sagefleet-tmp-\w+)>`)
 	fsyncCall  = regexp.MustCompile(`^fsync\(\d+<(.*)>\) += 0`)
 	syncfsCall = regexp.MustCompile(`^syncfs\(\d+<.*>\) += 0`)
-	linkCall   = regexp.MustCompile(`^linkat\(\d+<(.*?)>, "(\.sagefleet-tmp-\w+)", \d+<.*?>, "(\d+)", 0\) += (0|-1 EEXIST)`)
+	nameCall   = regexp.MustCompile(`^renameat2\(\d+<(.*?)>, "(\.sagefleet-tmp-\w+)", \d+<.*?>, "(\d+)", RENAME_NOREPLACE\) += (0|-1 EEXIST)`)
 	statCall   = regexp.MustCompile(`^newfstatat\(AT_FDCWD.*?, "returned-(\d+)"`)
 )
 
 func readTrace(trace string) calls {
-	c := calls{written: map[string]int{}, synced: map[string][]span{}, linked: map[string][]span{},
+	c := calls{written: map[string]int{}, synced: map[string][]span{}, named: map[string][]span{},
 		source: map[span]string{}, folder: map[span]string{}, returned: map[string][]int{}}
 	begun := map[string]span{} // by thread; its text is in texts
 	texts := map[string]string{}
@@ -97,8 +97,8 @@ func (c *calls) note(text string, at span) {
 	} else if syncfsCall.MatchString(text) {
 		c.synced[""] = append(c.synced[""], at)
 		c.together++
-	} else if m := linkCall.FindStringSubmatch(text); m != nil {
-		c.linked[m[3]] = append(c.linked[m[3]], at)
+	} else if m := nameCall.FindStringSubmatch(text); m != nil {
+		c.named[m[3]] = append(c.named[m[3]], at)
 		c.source[at], c.folder[at] = m[1]+"/"+m[2], m[1]
 	} else if m := statCall.FindStringSubmatch(text); m != nil {
 		c.returned[m[1]] = append(c.returned[m[1]], at.begin)
@@ -130,7 +130,7 @@ func TestDirTogetherSyncs(t *testing.T) {
 	var c calls
 	for try := range 8 { // on a busy machine it may be that never enough are at it at once
 		traced := exec.CommandContext(t.Context(), strace, "-f", "-y", "-s", "200", "-o", trace,
-			"-e", "trace=write,fsync,syncfs,linkat,newfstatat", os.Args[0], "-test.run=^TestDirTogether$")
+			"-e", "trace=write,fsync,syncfs,renameat2,newfstatat", os.Args[0], "-test.run=^TestDirTogether$")
 		if out, err := traced.CombinedOutput(); err != nil {
 			t.Skipf("needs the right to trace a process: %v: %s", err, out)
 		}
@@ -139,8 +139,8 @@ func TestDirTogetherSyncs(t *testing.T) {
 			t.Fatal(err)
 		}
 		c = readTrace(string(text))
-		if len(c.linked) != 96 {
-			t.Fatalf("%d keys were linked, want 96", len(c.linked))
+		if len(c.named) != 96 {
+			t.Fatalf("%d keys were named, want 96", len(c.named))
 		}
 		if !together || c.together > 0 {
 			break
@@ -149,21 +149,21 @@ func TestDirTogetherSyncs(t *testing.T) {
 			t.Error("nobody went together")
 		}
 	}
-	for key, links := range c.linked {
+	for key, namings := range c.named {
 		returns := c.returned[key]
-		if len(links) != 2 || len(returns) != 2 {
-			t.Fatalf("key %s: %d links and %d returns, want 2 of each", key, len(links), len(returns))
+		if len(namings) != 2 || len(returns) != 2 {
+			t.Fatalf("key %s: %d namings and %d returns, want 2 of each", key, len(namings), len(returns))
 		}
-		for i, link := range links {
-			if temp := c.source[link]; !c.durable(temp, c.written[temp], link.begin) {
-				t.Errorf("key %s: the name was given at line %d to data that were not durable", key, link.begin+1)
+		for i, naming := range namings {
+			if temp := c.source[naming]; !c.durable(temp, c.written[temp], naming.begin) {
+				t.Errorf("key %s: the name was given at line %d to data that were not durable", key, naming.begin+1)
 			}
-			if !c.durable(c.folder[link], link.end, returns[i]) {
-				t.Errorf("key %s: Create returned at line %d before the name of line %d was durable", key, returns[i]+1, link.end+1)
+			if !c.durable(c.folder[naming], naming.end, returns[i]) {
+				t.Errorf("key %s: Create returned at line %d before the name of line %d was durable", key, returns[i]+1, naming.end+1)
 			}
 		}
 	}
-	t.Logf("%d syncs of everything for %d creates", c.together, 2*len(c.linked))
+	t.Logf("%d syncs of everything for %d creates", c.together, 2*len(c.named))
 }
 
 // A crash of the process leaves whole objects only, whatever the group was at.

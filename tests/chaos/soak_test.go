@@ -35,8 +35,11 @@ var (
 )
 
 const (
-	soakJudged  = 5 * time.Minute
-	soakWarmUp  = 0.3 // of the time, in which caches and the heap find their size
+	soakJudged = 5 * time.Minute
+	soakWarmUp = 0.3 // of the time, in which caches and the heap find their size
+	// soakHaste is how many times as many executions that takes as the rest of the time:
+	// a heap has found its size after many collections, not after some time.
+	soakHaste   = 5
 	soakSamples = 200
 	// steady is the growth per minute, of the median, that counts as none: at this
 	// rate a process doubles in a day.
@@ -176,10 +179,12 @@ func goroutines(t testing.TB, p *process.Process) *series {
 // many that were.
 func (f *fleet) soak(t testing.TB, all []*series) int {
 	t.Helper()
-	began := time.Now()
-	tick := time.NewTicker(time.Second / time.Duration(*soakRate))
+	began, each := time.Now(), time.Second/time.Duration(*soakRate)
+	tick := time.NewTicker(each / soakHaste)
 	defer tick.Stop()
 	n, next := 0, began.Add(time.Duration(soakWarmUp*float64(*soakLasts)))
+	warm := time.AfterFunc(time.Until(next), func() { tick.Reset(each) })
+	defer warm.Stop()
 	for ; time.Since(began) < *soakLasts; n++ {
 		<-tick.C
 		if _, err := f.producer.Submit(t.Context(), ordinary.submission(keyOf("soak", n), 10)); err != nil {

@@ -99,10 +99,7 @@ func (p pump) pullOverflow(ctx context.Context, consumer jetstream.Consumer, n i
 		return n, err
 	}
 	defer messages.Stop()
-	watching, done := context.WithCancel(ctx)
-	if p.room != nil { // there may be more room, or less, without anyone saying so
-		watching, done = context.WithTimeout(ctx, roomAgain)
-	}
+	watching, done := p.patience(ctx)
 	defer done()
 	go func() {
 		select {
@@ -126,4 +123,12 @@ func (p pump) pullOverflow(ctx context.Context, consumer jetstream.Consumer, n i
 		p.tap.took()
 		start(msg)
 	}
+}
+
+// patience is how long a pull may wait, if nobody withdraws it before.
+func (p pump) patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	if p.room == nil {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, roomAgain) // there may be more room, or less, without anyone saying so
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	gopsutil "github.com/shirou/gopsutil/v4/process"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
@@ -37,9 +38,11 @@ var (
 const (
 	soakJudged = 5 * time.Minute
 	soakWarmUp = 0.3 // of the time, in which caches and the heap find their size
-	// soakHaste is how many times as many executions that takes as the rest of the time:
-	// a heap has found its size after many collections, not after some time.
+	// A heap has found its size after many collections, and when as much was under way at
+	// once as can be, not after some time. So there are as many times as many executions then,
+	// so many at once.
 	soakHaste   = 5
+	soakBurst   = 16
 	soakSamples = 200
 	// steady is the growth per minute, of the median, that counts as none: at this
 	// rate a process doubles in a day.
@@ -180,16 +183,15 @@ func goroutines(t testing.TB, p *process.Process) *series {
 func (f *fleet) soak(t testing.TB, all []*series) int {
 	t.Helper()
 	began, each := time.Now(), time.Second/time.Duration(*soakRate)
-	tick := time.NewTicker(each / soakHaste)
-	defer tick.Stop()
-	n, next := 0, began.Add(time.Duration(soakWarmUp*float64(*soakLasts)))
-	warm := time.AfterFunc(time.Until(next), func() { tick.Reset(each) })
-	defer warm.Stop()
-	for ; time.Since(began) < *soakLasts; n++ {
+	next := began.Add(time.Duration(soakWarmUp * float64(*soakLasts)))
+	n := 0
+	for tick := time.NewTicker(each * soakBurst / soakHaste); time.Now().Before(next); n += soakBurst {
 		<-tick.C
-		if _, err := f.producer.Submit(t.Context(), ordinary.submission(keyOf("soak", n), 10)); err != nil {
-			t.Fatal(err)
-		}
+		f.submitSoak(t, n, n+soakBurst)
+	}
+	for tick := time.NewTicker(each); time.Since(began) < *soakLasts; n++ {
+		<-tick.C
+		f.submitSoak(t, n, n+1)
 		if time.Now().Before(next) {
 			continue
 		}
@@ -209,6 +211,21 @@ func (f *fleet) soak(t testing.TB, all []*series) int {
 		}
 	}
 	return n
+}
+
+// submitSoak submits those from one number to another at once.
+func (f *fleet) submitSoak(t testing.TB, from, to int) {
+	t.Helper()
+	var submitting errgroup.Group
+	for n := from; n < to; n++ {
+		submitting.Go(func() error {
+			_, err := f.producer.Submit(t.Context(), ordinary.submission(keyOf("soak", n), 10))
+			return err
+		})
+	}
+	if err := submitting.Wait(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // trend is the slope per minute: the median of the slopes between any two samples,

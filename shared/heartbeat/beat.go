@@ -9,6 +9,7 @@ package heartbeat
 import (
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sagefleet/sagefleet/shared/execution"
@@ -80,10 +81,10 @@ func keyPart(host string) string {
 }
 
 // Version is what the build recorded of this program.
-func Version() string {
-	info, ok := debug.ReadBuildInfo()
+var Version = sync.OnceValue(func() string {
+	info, ok := debug.ReadBuildInfo() // parses a list of all modules each time
 	if !ok {
 		return ""
 	}
 	return info.Main.Version
-}
+})

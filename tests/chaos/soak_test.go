@@ -20,7 +20,6 @@ import (
 	"time"
 
 	gopsutil "github.com/shirou/gopsutil/v4/process"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/execution"
@@ -36,13 +35,8 @@ var (
 )
 
 const (
-	soakJudged = 5 * time.Minute
-	soakWarmUp = 0.3 // of the time, in which caches and the heap find their size
-	// A heap has found its size after many collections, and when as much was under way at
-	// once as can be, not after some time. So there are as many times as many executions then,
-	// so many at once.
-	soakHaste   = 5
-	soakBurst   = 16
+	soakJudged  = 5 * time.Minute
+	soakWarmUp  = 0.3 // of the time, in which caches and the heap find their size
 	soakSamples = 200
 	// steady is the growth per minute, of the median, that counts as none: at this
 	// rate a process doubles in a day.
@@ -179,19 +173,17 @@ func goroutines(t testing.TB, p *process.Process) *series {
 }
 
 // soak submits at a steady rate, samples, waits for the end of all and returns how
-// many that were.
+// many that were. It samples from the beginning on: that costs memory, too.
 func (f *fleet) soak(t testing.TB, all []*series) int {
 	t.Helper()
 	began, each := time.Now(), time.Second/time.Duration(*soakRate)
-	next := began.Add(time.Duration(soakWarmUp * float64(*soakLasts)))
-	n := 0
-	for tick := time.NewTicker(each * soakBurst / soakHaste); time.Now().Before(next); n += soakBurst {
-		<-tick.C
-		f.submitSoak(t, n, n+soakBurst)
-	}
+	warm := began.Add(time.Duration(soakWarmUp * float64(*soakLasts)))
+	n, next := 0, began
 	for tick := time.NewTicker(each); time.Since(began) < *soakLasts; n++ {
 		<-tick.C
-		f.submitSoak(t, n, n+1)
+		if _, err := f.producer.Submit(t.Context(), ordinary.submission(keyOf("soak", n), 10)); err != nil {
+			t.Fatal(err)
+		}
 		if time.Now().Before(next) {
 			continue
 		}
@@ -201,7 +193,9 @@ func (f *fleet) soak(t testing.TB, all []*series) int {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.minutes, s.values = append(s.minutes, time.Since(began).Minutes()), append(s.values, v)
+			if time.Now().After(warm) {
+				s.minutes, s.values = append(s.minutes, time.Since(began).Minutes()), append(s.values, v)
+			}
 		}
 	}
 	process.Eventually(t, time.Minute, "everything has ended", func() bool { return f.idle(t) })
@@ -211,21 +205,6 @@ func (f *fleet) soak(t testing.TB, all []*series) int {
 		}
 	}
 	return n
-}
-
-// submitSoak submits those from one number to another at once.
-func (f *fleet) submitSoak(t testing.TB, from, to int) {
-	t.Helper()
-	var submitting errgroup.Group
-	for n := from; n < to; n++ {
-		submitting.Go(func() error {
-			_, err := f.producer.Submit(t.Context(), ordinary.submission(keyOf("soak", n), 10))
-			return err
-		})
-	}
-	if err := submitting.Wait(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // trend is the slope per minute: the median of the slopes between any two samples,

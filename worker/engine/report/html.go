@@ -68,6 +68,7 @@ h3 i{font-style:normal;font-size:.85rem}
 func (r *Report) HTML() []byte {
 	l := r.text()
 	var p page
+	p.Grow(len(head) + len(style) + 4<<10) // what a page without findings takes
 	_, _ = fmt.Fprintf(&p, head, l.code)
 	p.element("title", "", l.title+" — "+r.Info.Data)
 	p.WriteString(style)

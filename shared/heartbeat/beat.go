@@ -81,8 +81,11 @@ func keyPart(host string) string {
 }
 
 // Version is what the build recorded of this program.
-var Version = sync.OnceValue(func() string {
-	info, ok := debug.ReadBuildInfo() // parses a list of all modules each time
+func Version() string { return version() }
+
+// version looks once: each look parses the list of all modules.
+var version = sync.OnceValue(func() string {
+	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return ""
 	}

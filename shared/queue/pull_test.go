@@ -30,10 +30,13 @@ func TestAPullLeavesNothingBehind(t *testing.T) {
 	}
 	for name, room := range map[string]room{"with room": func(int) int { return 1 }, "without": nil} {
 		p := pump{js: js, tap: newTap(), room: room, used: &usage{}}
-		p.tap.set(Opening{MinPending: 1 << 20})
 		ctx := watched{t.Context(), make(chan struct{})}
+		minPending := 1 << 20
+		p.tap.set(Opening{MinPending: minPending})
 		pull := func() {
-			time.AfterFunc(time.Millisecond, func() { p.tap.set(Opening{MinPending: 1<<20 + int(time.Now().UnixNano()%1000)}) })
+			minPending++ // to the same nothing is set
+			withdrawn := Opening{MinPending: minPending}
+			time.AfterFunc(time.Millisecond, func() { p.tap.set(withdrawn) })
 			if _, err := p.pullOverflow(ctx, consumer, 1, func(jetstream.Msg) { t.Error("there is nothing to take") }); err != nil {
 				t.Fatal(err)
 			}

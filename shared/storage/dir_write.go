@@ -87,16 +87,17 @@ func (d *dir) publish(key string, data io.Reader, name naming, sync syncFunc) er
 	defer self.Close()
 
 	temp := tempPrefix + rand.Text()
-	err = writeFile(root, temp, data, sync)
-	if err == nil {
-		failpoint.Hit(failpoint.FileWritten)
-		err = name(folder{root, self}, temp, path.Base(key))
-	}
-	if err != nil {
+	if err := writeFile(root, temp, data, sync); err != nil {
 		_ = root.Remove(temp) // a leftover is harmless
-		if !errors.Is(err, fs.ErrExist) {
-			return err
-		}
+		return err
+	}
+	failpoint.Hit(failpoint.FileWritten)
+	err = name(folder{root, self}, temp, path.Base(key))
+	if err != nil {
+		_ = root.Remove(temp)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
 	}
 	failpoint.Hit(failpoint.FileLinked)
 	return errors.Join(err, sync(self))

@@ -163,15 +163,16 @@ func (g *flusher) syncWhole(group *flush) {
 	}
 	began := time.Now()
 	err := g.whole.sync()
-	if time.Since(began) > g.slow {
+	took := time.Since(began)
+	if took > g.slow {
 		g.pause()
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch now := time.Now(); {
+	switch {
 	case err != nil:
 		group.own, g.broken = true, true
-	case now.Sub(began) <= g.slow && !now.Before(g.paused):
+	case took <= g.slow && !time.Now().Before(g.paused):
 		g.delays = 0
 	}
 }

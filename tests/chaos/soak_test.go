@@ -180,10 +180,14 @@ func (f *fleet) soak(t testing.TB, all []*series) int {
 	began, each := time.Now(), time.Second/time.Duration(*soakRate)
 	warm := began.Add(time.Duration(soakWarmUp * float64(*soakLasts)))
 	tick := time.NewTicker(each / soakHaste)
-	time.AfterFunc(time.Until(warm), func() { tick.Reset(each) })
-	n, next := 0, began
+	defer tick.Stop()
+	n, next, warming := 0, began, true
 	for ; time.Since(began) < *soakLasts; n++ {
 		<-tick.C
+		if warming && time.Now().After(warm) {
+			warming = false
+			tick.Reset(each)
+		}
 		if _, err := f.producer.Submit(t.Context(), ordinary.submission(keyOf("soak", n), 10)); err != nil {
 			t.Fatal(err)
 		}
@@ -196,7 +200,7 @@ func (f *fleet) soak(t testing.TB, all []*series) int {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if time.Now().After(warm) {
+			if !warming {
 				s.minutes, s.values = append(s.minutes, time.Since(began).Minutes()), append(s.values, v)
 			}
 		}

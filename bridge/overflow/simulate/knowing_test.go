@@ -15,22 +15,24 @@ type knowing struct{ overflow.Policy }
 func (knowing) workersTake() bool { return true }
 
 func (k knowing) choose(r *run) (place int, again float64) {
-	s, n := r.signals(), r.waiting.len()
-	if n > 0 {
-		sum := 0.0
-		for place := range n {
-			sum += r.jobs[r.waiting.at(place)].Expected
-		}
-		s.Service = duration(sum / float64(n))
+	sum := 0.0
+	for place := range r.waiting.len() {
+		sum += r.jobs[r.waiting.at(place)].Expected
 	}
-	d := k.Decide(s)
-	if d.Review > 0 {
-		again = r.now + d.Review.Seconds()
+	return By(told{k.Policy, duration(sum / float64(max(1, r.waiting.len())))}).choose(r)
+}
+
+// told is a policy that is told what takes how long.
+type told struct {
+	overflow.Policy
+	service time.Duration // 0 when nothing waits
+}
+
+func (p told) Decide(s overflow.Signals) overflow.Decision {
+	if p.service > 0 {
+		s.Service = p.service
 	}
-	if d.MinPending > 0 && n >= d.MinPending {
-		return 0, again
-	}
-	return none, again
+	return p.Policy.Decide(s)
 }
 
 // twoConfigurations take 0.4 s and 4 s. Of the second so many come each second, in bursts

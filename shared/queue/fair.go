@@ -32,6 +32,7 @@ type fair struct {
 	shares   *shares
 	pending  uint64                               // messages that waited at the last delivery
 	first    string                               // mailbox of the last delivery: whose turn it seems to be
+	passed   uint64                               // how far in the stream deliveries have come
 	waiting  map[string][]*jetstream.RawStreamMsg // by mailbox, found by the scout
 	taken    []string                             // mailboxes some of whose messages were taken from waiting or savable
 	savable  savable
@@ -55,6 +56,9 @@ func (f *fair) began(mailbox string, pending uint64, msg jetstream.Msg) (ended f
 	defer f.mu.Unlock()
 	now := time.Now()
 	f.first, f.pending = mailbox, pending
+	if meta, err := msg.Metadata(); err == nil {
+		f.passed = max(f.passed, meta.Sequence.Stream)
+	}
 	f.savable.behind = pending > 0 && f.savable.late(msg, now)
 	f.shares.take(mailbox, now)
 	f.wakeIfCrowded()
@@ -145,11 +149,16 @@ func (f *fair) wasTaken(mailbox string) {
 	}
 }
 
-// neediest returns the waiting mailbox that has had the least, if that is less than
-// the one whose turn it is has had, or if the queue can't be asked because somebody
+// even is how little of another's share a mailbox must have had to be served before its
+// turn: what is executed so is delivered once more, and shares that are about the same
+// differ by chance.
+const even = 31.0 / 32
+
+// neediest returns the waiting mailbox that has had the least, if that is clearly less
+// than the one whose turn it is has had, or if the queue can't be asked because somebody
 // may have no more.
 func (f *fair) neediest(now time.Time) (mailbox string, ok bool) {
-	least := f.shares.used(f.first, now)
+	least := even * f.shares.used(f.first, now)
 	if f.shares.leastRoom() == 0 {
 		least = math.Inf(1)
 	}
@@ -242,6 +251,7 @@ func (f *fair) scout(ctx context.Context, s *scout) error {
 func (f *fair) look(ctx context.Context, s *scout, mailboxes []string) error {
 	for _, name := range mailboxes {
 		for f.needs(name) {
+			s.passed = f.progress()
 			msg, err := s.look(ctx, name)
 			if err != nil {
 				return err
@@ -259,6 +269,13 @@ func (f *fair) look(ctx context.Context, s *scout, mailboxes []string) error {
 		}
 	}
 	return nil
+}
+
+// progress is how far in the stream deliveries have come.
+func (f *fair) progress() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.passed
 }
 
 // lookAhead is how many messages of a mailbox are known at most.

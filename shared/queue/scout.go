@@ -21,6 +21,10 @@ type scout struct {
 	trails map[string]trail // by mailbox
 	later  map[string]trail // by mailbox: the same, of what can still end in time
 	survey time.Time        // when the next one is due
+
+	// passed is how far in the stream deliveries have come: what is before is with somebody,
+	// and a search that begins before all there is costs the server a look at every subject.
+	passed uint64
 }
 
 // trail is how far the work of one mailbox has been looked at: the sequence to go
@@ -107,7 +111,7 @@ func (s *scout) mailboxes() []string { return slices.Sorted(maps.Keys(s.trails))
 func (s *scout) look(ctx context.Context, mailbox string) (*jetstream.RawStreamMsg, error) {
 	t := s.trails[mailbox]
 	for _, filter := range slices.Sorted(maps.Keys(t)) {
-		msg, err := s.next(ctx, filter, t[filter])
+		msg, err := s.next(ctx, filter, max(t[filter], s.passed+1))
 		if err != nil {
 			return nil, err
 		}
@@ -140,7 +144,7 @@ func (s *scout) lookSince(ctx context.Context, mailbox string, since time.Time) 
 		s.later[mailbox] = t
 	}
 	for _, filter := range slices.Sorted(maps.Keys(s.trails[mailbox])) {
-		from := max(1, t[filter])
+		from := max(t[filter], s.passed+1)
 		msg, err := s.next(ctx, filter, from)
 		if err == nil && msg != nil && msg.Time.Before(since) {
 			from = msg.Sequence + 1

@@ -5,13 +5,17 @@ package notify
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sagefleet/sagefleet/bridge/budget"
+	"github.com/sagefleet/sagefleet/bridge/shares"
 	"github.com/sagefleet/sagefleet/producer/alarms"
 	"github.com/sagefleet/sagefleet/shared/bus"
 	"github.com/sagefleet/sagefleet/shared/bus/bustest"
@@ -74,7 +78,8 @@ type fleet struct {
 	hook *notifytest.Hook
 }
 
-func newFleet(t *testing.T, rules string) *fleet {
+// newFleet is a fleet whose operators have a webhook, and more channels as a file has them.
+func newFleet(t *testing.T, more, rules string) *fleet {
 	t.Helper()
 	process.DependOnSources(t)
 	s := bustest.Run(t)
@@ -83,7 +88,7 @@ func newFleet(t *testing.T, rules string) *fleet {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "alarms.yaml")
-	text := fmt.Sprintf("channels: {ops: {webhook: {url: %q, secret: %s}}}\nrules: %s\n", f.hook.URL, notifytest.HookSecret, rules)
+	text := fmt.Sprintf("channels: {ops: {webhook: {url: %q, secret: %s}}%s}\nrules: %s\n", f.hook.URL, notifytest.HookSecret, more, rules)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -138,10 +143,30 @@ func (f *fleet) bury(t *testing.T, id string) {
 	}
 }
 
-// TestOneNoticeOfEachRule: several of each fault, and one notice of each rule.
+// spend has what bridges keep of the budget say that so many USD are spoken for.
+func (f *fleet) spend(t *testing.T, limits budget.Config, usd float64) {
+	t.Helper()
+	account := budget.Open(limits, budget.State{})
+	if err := account.Reserve(time.Now(), budget.Reservation{ID: "b1/1", USD: usd}); err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(shares.Account{Budget: account.State()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.bucket(t, bus.BucketBudget).Put(t.Context(), "account", data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOneNoticeOfEachRule: several of each fault, and one notice of each rule, by webhook and
+// by mail.
 func TestOneNoticeOfEachRule(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, "{stuck: {after: 3s}, backlog: {after: 3s}, down: {after: 6s}}")
+	mail := notifytest.Mail(t)
+	f := newFleet(t, ", mail: {email: {to: [ops@example.org]}}", "{stuck: {after: 3s}, backlog: {after: 3s}, down: {after: 6s}}")
+	maps.Copy(f.vars, mail.Variables(t))
+	f.vars["BUDGET_HOUR_USD"] = "1"
 	p := f.notify(t, "")
 	f.leads(t)
 	states := state.New(f.js, f.bucket(t, bus.BucketState), time.Hour)
@@ -169,8 +194,12 @@ func TestOneNoticeOfEachRule(t *testing.T) {
 	if _, err := f.bucket(t, bus.BucketFleet).Put(t.Context(), "worker.m1-1", beat); err != nil { // its last
 		t.Fatal(err)
 	}
-	want := []string{alarms.RuleDead, alarms.RuleDeadline, alarms.RuleStuck, alarms.RuleBacklog, alarms.RuleDown}
-	process.Eventually(t, patience, "each rule is told of", func() bool { m, _ := f.rules(t); return len(m) == len(want) })
+	f.spend(t, budget.Config{Hour: 1}, 0.45) // of the half that can be spent at once
+	want := []string{alarms.RuleDead, alarms.RuleDeadline, alarms.RuleBudget, alarms.RuleStuck, alarms.RuleBacklog, alarms.RuleDown}
+	process.Eventually(t, patience, "each rule is told of", func() bool {
+		m, _ := f.rules(t)
+		return len(m) == len(want) && len(mail.Letters()) >= len(want)
+	})
 	time.Sleep(3 * time.Second) // for what should not come
 	p.Stop(t)
 	messages, posts := f.rules(t)
@@ -179,8 +208,14 @@ func TestOneNoticeOfEachRule(t *testing.T) {
 			t.Errorf("%s was told %d times", rule, messages[rule])
 		}
 	}
-	if posts != len(want) {
-		t.Errorf("%d posts: %v", posts, messages)
+	letters := mail.Letters()
+	if posts != len(want) || len(letters) != len(want) {
+		t.Errorf("%d posts, %d letters: %v", posts, len(letters), messages)
+	}
+	for _, l := range letters {
+		if !l.Secured || l.User != notifytest.User || !slices.Equal(l.To, []string{"ops@example.org"}) {
+			t.Errorf("a letter to %q by %q, secured: %v", l.To, l.User, l.Secured)
+		}
 	}
 }
 
@@ -191,7 +226,7 @@ func TestCrashesRepeatTheKey(t *testing.T) {
 	for point, posts := range map[failpoint.Point]int{failpoint.AlarmKept: 1, failpoint.NoticeClaimed: 1, failpoint.NoticeSent: 2, failpoint.NoticeNoted: 1} {
 		t.Run(string(point), func(t *testing.T) {
 			t.Parallel()
-			f := newFleet(t, "{}")
+			f := newFleet(t, "", "{}")
 			p := f.notify(t, point)
 			f.leads(t)
 			f.bury(t, "e1")

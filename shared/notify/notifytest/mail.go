@@ -4,10 +4,13 @@ package notifytest
 
 import (
 	"crypto/tls"
+	"encoding/pem"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -37,8 +40,9 @@ type Letter struct {
 
 // Server takes mail by STARTTLS, from whoever knows the password.
 type Server struct {
-	address string
-	trust   *tls.Config
+	address     string
+	trust       *tls.Config
+	certificate []byte // DER
 
 	mu      sync.Mutex
 	letters []Letter
@@ -52,7 +56,8 @@ func Mail(t testing.TB) *Server {
 	certified := httptest.NewUnstartedServer(nil) // has a certificate of example.com for 127.0.0.1
 	certified.StartTLS()
 	certified.Close()
-	s := &Server{trust: certified.Client().Transport.(*http.Transport).TLSClientConfig.Clone()}
+	s := &Server{trust: certified.Client().Transport.(*http.Transport).TLSClientConfig.Clone(),
+		certificate: certified.Certificate().Raw}
 	s.trust.ServerName = "example.com"
 	server := smtp.NewServer(s)
 	server.TLSConfig = &tls.Config{Certificates: certified.TLS.Certificates, MinVersion: tls.VersionTLS12}
@@ -78,6 +83,19 @@ func (s *Server) Config() notify.Config {
 
 // Trust has a client believe the server's certificate.
 func (s *Server) Trust() gomail.Option { return gomail.WithTLSConfig(s.trust) }
+
+// Variables are Config's, and the one that has a process believe the certificate: Go reads
+// it on every system but macOS and Windows.
+func (s *Server) Variables(t testing.TB) map[string]string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "mail.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.certificate}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := s.Config()
+	return map[string]string{"SMTP_ADDRESS": c.Address, "SMTP_FROM": c.From, "SMTP_USER": c.User, "SMTP_PASSWORD": password, "SMTP_TLS": c.TLS,
+		"SSL_CERT_FILE": file}
+}
 
 // Letters are those that were taken.
 func (s *Server) Letters() []Letter {

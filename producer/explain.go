@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,8 +39,29 @@ func (t *Tracker) Explain(ctx context.Context, mailbox, id string) (Explanation,
 		return Explanation{}, err
 	}
 	e := Explanation{Status: s}
-	e.Steps, err = t.steps(ctx, s)
+	steps, err := t.steps(ctx, s)
+	e.Steps = WithStarts(steps)
 	return e, err
+}
+
+// WithStarts adds the starts that were not told because the end followed soon, and says
+// when, where and why it started. Steps are in the order in which they were told.
+func WithStarts(steps []Step) []Step {
+	told := map[uint64]bool{}
+	for _, s := range steps {
+		told[s.Token] = told[s.Token] || s.Kind == execution.EventStarted
+	}
+	var all []Step
+	for _, s := range steps {
+		if s.Kind == execution.EventSucceeded && s.Executor == execution.OnWorker && !told[s.Token] {
+			told[s.Token] = true
+			all = append(all, Step{At: s.Started, Kind: execution.EventStarted, Host: cmp.Or(s.EventData.Host, s.Host),
+				EventData: execution.EventData{Key: s.Key, State: execution.Running, Attempt: s.Attempt, Number: s.Number, Token: s.Token,
+					Executor: s.Executor, Why: s.Why, Enqueued: s.Enqueued, Started: s.Started}})
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 // steps reads the events of an execution. It reads those of its mailbox since it was

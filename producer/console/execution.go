@@ -132,7 +132,7 @@ func (c *Console) tell(v *visit, t *producer.Tracker, e *executionView) error {
 	if !e.Enqueued.IsZero() {
 		e.Steps = append(e.Steps, step{At: e.Enqueued, Text: v.words.T("event.accepted")})
 	}
-	for _, x := range events {
+	for _, x := range producer.WithStarts(events) {
 		e.Steps = append(e.Steps, stepOf(v.words, x, e.Enqueued))
 	}
 	return c.delegationStep(v, e)
@@ -166,7 +166,7 @@ func stepOf(w *words, x producer.Step, accepted time.Time) step {
 	if x.Reason != "" {
 		s.Reasons = append(s.Reasons, x.Reason)
 	}
-	if y := x.Why; y != nil {
+	if y := x.Why; y != nil && !x.State.Terminal() { // an end repeats its start's
 		if y.Rule == execution.RuleSlot {
 			s.Numbers = w.T("why.slot")
 		} else {

@@ -27,10 +27,10 @@ func (r Request) Asked() *Asked {
 
 // Asked returns what events tell of the request that o answers, as far as o knows it.
 func (o Outcome) Asked() *Asked {
-	if len(o.Inputs) == 0 && o.Sender == "" && o.Method == "" && o.Deadline.IsZero() {
+	if len(o.Inputs) == 0 && o.Sender == "" && o.Method == "" && o.Class == "" && o.Deadline.IsZero() {
 		return nil
 	}
-	a := &Asked{Sender: o.Sender, Method: o.Method, Deadline: o.Deadline, FileCount: len(o.Inputs)}
+	a := &Asked{Sender: o.Sender, Method: o.Method, Class: o.Class, Deadline: o.Deadline, FileCount: len(o.Inputs)}
 	for _, in := range o.Inputs[:min(len(o.Inputs), maxAskedFiles)] {
 		a.Files = append(a.Files, in.Name)
 	}

@@ -30,11 +30,12 @@ type EventData struct {
 	From     int      `json:"from_generation,omitempty"` // the one that was redriven
 	Token    uint64   `json:"token,omitempty"`
 	Executor string   `json:"executor,omitempty"`
+	Host     string   `json:"host,omitempty"` // of the attempt, if somebody else tells of its end
 	Reason   string   `json:"reason,omitempty"`
 	Code     string   `json:"code,omitempty"`
 	Summary  *Summary `json:"summary,omitempty"`
 	Usage    *Usage   `json:"usage,omitempty"` // each invocation's is told once
-	Why      *Why     `json:"why,omitempty"`   // it was started here
+	Why      *Why     `json:"why,omitempty"`   // the attempt runs, or ran, where it does
 	// Asked is told when it begins and when it ends.
 	Asked *Asked `json:"asked,omitempty"`
 	// CachedFrom is the outcome's.

@@ -31,6 +31,7 @@ type Outcome struct {
 	RequestDigest string       `json:"request_digest"`
 	Sender        string       `json:"sender,omitempty"`  // the request's
 	Method        string       `json:"method,omitempty"`  // the request's
+	Class         string       `json:"class,omitempty"`   // the request's
 	Deadline      time.Time    `json:"deadline,omitzero"` // the request's; zero is none
 	Summary       *Summary     `json:"summary,omitempty"`
 	Fault         *fault.Error `json:"fault,omitempty"`       // why it is DEAD or CANCELLED

@@ -1,7 +1,7 @@
 package execution
 
-// Why says why an attempt runs where it does: in its record and its started event,
-// and, of a bridge, in decisions and heartbeats.
+// Why says why an attempt runs where it does: in its record and in the events of its
+// start and its end, and, of a bridge, in decisions and heartbeats.
 type Why struct {
 	// Rule is a stable word: slot on a worker; on a bridge the rule of its policy, such
 	// as pending, cpu, slack or age.

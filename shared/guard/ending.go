@@ -63,6 +63,10 @@ func (e *Ending) tell(r state.Record, o execution.Outcome) (stored func(context.
 	r = ended(r, o)
 	told := transition(r, o.Number)
 	told.Finished, told.Usage, told.InputBytes, told.Asked = o.Finished, r.Usage, o.InputBytes(), o.Asked()
+	told.Why = r.Why // its start may not have been told
+	if o.Host != e.host {
+		told.Host = o.Host
+	}
 	kind := o.Kind.EventKind()
 	return e.events.Publish(kind, execution.NewEvent(kind, e.host, r.Updated, told))
 }
@@ -89,13 +93,12 @@ func (e *Ending) record(ctx context.Context, r state.Record, revision uint64, o 
 func ended(r state.Record, o execution.Outcome) state.Record {
 	r.State, r.RequestDigest, r.Attempt, r.Summary = o.Kind.Terminal(), o.RequestDigest, o.Attempt, o.Summary
 	r.CachedFrom = o.CachedFrom
-	switch {
-	case o.Usage != nil:
-		r.Usage = o.Usage
-	case r.Token != execution.AttemptToken(o.Attempt):
-		r.Usage = nil // another attempt's, which was told with it
+	if token := execution.AttemptToken(o.Attempt); r.Token != token {
+		r.Token, r.Usage, r.Why = token, nil, nil // they are another attempt's, and were told with it
 	}
-	r.Token = execution.AttemptToken(o.Attempt)
+	if o.Usage != nil {
+		r.Usage = o.Usage
+	}
 	r.Executor, r.Host, r.Started, r.Updated = o.Executor, o.Host, o.Started, time.Now().UTC()
 	if !o.Enqueued.IsZero() {
 		r.Enqueued = o.Enqueued

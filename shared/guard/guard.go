@@ -141,9 +141,10 @@ func (g *Guard) attempt(ctx context.Context, a execution.Attempt, lease *lock.Le
 		return execution.Outcome{}, err
 	}
 	failpoint.Hit(failpoint.Recorded)
-	started := g.tell(execution.EventStarted, r, a.Number, nil, a.Request.Asked())
+	started := g.start(a, r)
 	g.began(a)
 	if cause := g.spent(r); cause != nil {
+		started.failed()
 		return g.bury(ctx, a, r, revision, cause)
 	}
 	held, stop := lease.Keep(ctx)
@@ -154,6 +155,7 @@ func (g *Guard) attempt(ctx context.Context, a execution.Attempt, lease *lock.Le
 	end()
 	stop()
 	if err != nil {
+		started.failed()
 		return g.fail(ctx, a, r, revision, blame(err, cause))
 	}
 	g.pace.took(time.Since(began))
@@ -162,7 +164,7 @@ func (g *Guard) attempt(ctx context.Context, a execution.Attempt, lease *lock.Le
 		o.Usage = nil
 	}
 	g.endedBy(a, o)
-	if err := started(ctx); err != nil {
+	if err := started.ended(ctx, o); err != nil {
 		return execution.Outcome{}, busy(err)
 	}
 	return g.settle(ctx, a, r, revision, o)

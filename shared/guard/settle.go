@@ -36,7 +36,7 @@ func (g *Guard) bury(ctx context.Context, a execution.Attempt, r state.Record, r
 	o, err := g.outcomes.Commit(ctx, execution.Outcome{
 		Key: a.Request.Key(), Kind: execution.Dead, Attempt: execution.NewAttemptID(a.Token), Number: a.Number,
 		Executor: g.who.Executor, Host: g.who.Host, RequestDigest: a.Request.Digest(), Fault: fault.Describe(cause),
-		Sender: a.Request.Sender, Method: a.Request.Method, Deadline: a.Request.Deadline, Enqueued: a.Enqueued, Started: r.Started, Finished: time.Now().UTC(),
+		Sender: a.Request.Sender, Method: a.Request.Method, Class: a.Request.Class, Deadline: a.Request.Deadline, Enqueued: a.Enqueued, Started: r.Started, Finished: time.Now().UTC(),
 	}, nil)
 	if err != nil {
 		g.handBack(ctx, r, revision)

@@ -202,7 +202,7 @@ func (w writer) erase(ctx context.Context, k execution.Key, events []told) error
 		}
 		bare := t
 		bare.Data = execution.EventData{Key: t.Data.Key, State: t.Data.State, Attempt: t.Data.Attempt, Number: t.Data.Number,
-			From: t.Data.From, Token: t.Data.Token, Executor: t.Data.Executor, Code: t.Data.Code, Usage: t.Data.Usage,
+			From: t.Data.From, Token: t.Data.Token, Executor: t.Data.Executor, Host: t.Data.Host, Code: t.Data.Code, Usage: t.Data.Usage,
 			Enqueued: t.Data.Enqueued, Started: t.Data.Started, Finished: t.Data.Finished}
 		_, err := w.tx.ExecContext(ctx, w.rebind("UPDATE "+w.set.event+" SET data = ? WHERE mailbox = ? AND execution_id = ? AND generation = ? AND event_id = ?"),
 			bare.text(), k.Mailbox, k.ID, k.Generation, t.ID)

@@ -125,7 +125,7 @@ func known(executor string) string {
 // end takes over how it ended, which stands whatever was told afterwards.
 func (e *Execution) end(t told, events []told) {
 	d := t.Data
-	e.State, e.Code, e.Reason, e.Executor, e.Host = d.State, d.Code, d.Reason, known(d.Executor), t.host()
+	e.State, e.Code, e.Reason, e.Executor, e.Host = d.State, d.Code, d.Reason, known(d.Executor), cmp.Or(d.Host, t.host())
 	for _, other := range events { // who tells of the end need not be who worked
 		if other.Kind == execution.EventStarted && other.Data.Token == d.Token {
 			e.Host = other.host()

@@ -57,8 +57,8 @@ func decode(data []byte, mailbox string, sequence uint64) (told, error) {
 		return foreign("an event of type %.80q", e.Type)
 	case e.Data.Key.Validate() != nil || e.Data.Mailbox != mailbox:
 		return foreign("an event of %.200q in mailbox %s", e.Data.Key, mailbox)
-	case e.ID == "" || len(e.ID) > maxText || len(e.Source) > maxText:
-		return foreign("an event whose id or source is missing or too long")
+	case e.ID == "" || max(len(e.ID), len(e.Source), len(e.Data.Host)) > maxText:
+		return foreign("an event whose id is missing, or whose id, source or host is too long")
 	case e.Data.Generation > math.MaxInt32 || e.Data.From < 0 || e.Data.From >= max(e.Data.Generation, 1):
 		return foreign("an event of generation %d, from %d", e.Data.Generation, e.Data.From)
 	case len(e.Data.Attempt) > maxWord || len(e.Data.Code) > maxWord || len(e.Data.Executor) > maxWord: // indexes hold no long ones

@@ -82,7 +82,7 @@ func (e *Executor) Execute(ctx context.Context, a execution.Attempt) (execution.
 	o := execution.Outcome{
 		Key: a.Request.Key(), Attempt: cmp.Or(a.ID, execution.NewAttemptID(a.Token)), Number: a.Number,
 		Executor: e.name, Host: e.host, RequestDigest: a.Request.Digest(),
-		Sender: a.Request.Sender, Method: a.Request.Method, Deadline: a.Request.Deadline, Enqueued: a.Enqueued, Started: time.Now().UTC(),
+		Sender: a.Request.Sender, Method: a.Request.Method, Class: a.Request.Class, Deadline: a.Request.Deadline, Enqueued: a.Enqueued, Started: time.Now().UTC(),
 	}
 	scratch := &scratch{parent: e.cfg.Scratch}
 	defer func() {

@@ -163,6 +163,7 @@ var normal = []struct {
 	{regexp.MustCompile(`202\d-\d\d-\d\dT[0-9:.]+Z`), "TIME"},
 	{regexp.MustCompile(`(?m)^(waited|ran|waiting|running)( +)(for )?[0-9.hmµs]+$`), "$1$2${3}DURATION"},
 	{regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d\.\d{3}`), "HH:MM:SS.mmm"},
+	{regexp.MustCompile(`(?m)^(events +)[12]$`), "${1}N"}, // a start is told if it took a while
 	{regexp.MustCompile(`[0-9.hmµs]+ (after it was accepted|on a (worker|Lambda)\b)`), "DURATION $1"},
 	{regexp.MustCompile(`(/[^/\s]+)+/Test[^/\s]+/\d+`), "TMP"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "SERVER"},

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
 	"github.com/sagefleet/sagefleet/shared/conflict"
 )
@@ -41,6 +42,7 @@ type Locker struct {
 	kv    jetstream.KeyValue
 	ttl   time.Duration
 	owner string
+	seen  seen
 }
 
 // New returns a Locker over kv whose leases expire ttl (at least 1 s, whole
@@ -63,10 +65,6 @@ func (l *Locker) Acquire(ctx context.Context, name string) (*Lease, error) {
 	return &Lease{locker: l, name: name, value: value, Token: revision, revision: revision}, nil
 }
 
-// abandoned is how long after its time an entry is taken for one that never
-// expires. Clocks differ by less.
-const abandoned = time.Minute
-
 func (l *Locker) held(ctx context.Context, name string) error {
 	const soon = 50 * time.Millisecond
 	entry, err := l.kv.Get(ctx, name)
@@ -77,9 +75,12 @@ func (l *Locker) held(ctx context.Context, name string) error {
 		return fmt.Errorf("lock %s: %w", name, err)
 	}
 	remaining := time.Until(entry.Created().Add(l.ttl)) // clocks differ: bounded both ways
-	if remaining < -abandoned {
-		// Every holder's entry expires by itself, so this is no holder's.
-		if err := l.kv.Purge(ctx, name, jetstream.LastRevision(entry.Revision()), jetstream.PurgeTTL(time.Second)); err != nil {
+	if l.seen.since(name, entry.Revision()) > overdue*l.ttl {
+		// Whoever holds it renews it, and the server forgets it otherwise: this is no lock, or
+		// one that the server forgot to forget.
+		zerolog.Ctx(ctx).Warn().Str("lock", name).Time("renewed", entry.Created()).Msg("lock outlived its time and is removed")
+		err := l.kv.Purge(ctx, name, jetstream.LastRevision(entry.Revision()), jetstream.PurgeTTL(time.Second))
+		if err != nil && !conflict.Is(err) {
 			return fmt.Errorf("lock %s: remove what is no lock: %w", name, err)
 		}
 	}

@@ -124,3 +124,38 @@ func TestKeepHoldsOnAndNoticesLoss(t *testing.T) {
 		t.Error("the loss went unnoticed")
 	}
 }
+
+// What never expires, because somebody else wrote it or the server forgot, holds nobody up
+// for longer than twice a lock's time; one that is renewed is left alone.
+func TestWhatOutlivesItsTimeIsRemoved(t *testing.T) {
+	t.Parallel()
+	js := bustest.Start(t)
+	kv, err := js.KeyValue(t.Context(), bus.BucketLocks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.PutString(t.Context(), "m.stale.1", "gone nonce"); err != nil { // without a TTL
+		t.Fatal(err)
+	}
+	kept := acquire(t, open(t, js, "holder"), "m.kept.1")
+	held, stop := kept.Keep(t.Context())
+	defer stop()
+	l := open(t, js, "other")
+	began := time.Now()
+	for time.Since(began) < 4*time.Second {
+		_, stale := l.Acquire(t.Context(), "m.stale.1")
+		if stale == nil {
+			break
+		}
+		if h, ok := errors.AsType[*lock.HeldError](stale); !ok || h.Owner != "gone" && h.Owner != "nobody any more" {
+			t.Fatal(stale)
+		}
+		if _, err := l.Acquire(t.Context(), "m.kept.1"); !errors.As(err, new(*lock.HeldError)) && held.Err() == nil {
+			t.Fatalf("a lock that is renewed: %v", err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if took := time.Since(began); took < 2*time.Second || took >= 4*time.Second {
+		t.Errorf("what is no lock was removed after %v, want 2 s", took)
+	}
+}

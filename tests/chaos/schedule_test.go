@@ -271,8 +271,17 @@ func harmStorage(h harm, n int) func(*campaign) breakage {
 func harmLambda(h harm, n int) func(*campaign) breakage {
 	return func(c *campaign) breakage {
 		felt, end := c.lambda.arm(h, n)
-		return breakage{lasts: 2 * time.Second, felt: felt, end: end}
+		return c.needed(breakage{lasts: 2 * time.Second, felt: felt, end: end})
 	}
+}
+
+// needed has more submitted than workers can take while the fault b of a Lambda lasts or
+// waits to be felt.
+func (c *campaign) needed(b breakage) breakage {
+	end := b.end
+	b.end = func() { c.load.rush.Store(false); end() }
+	c.load.rush.Store(true)
+	return b
 }
 
 // armLambda has the next Lambda that comes to a point do something there.
@@ -280,7 +289,7 @@ func armLambda(p failpoint.Point, action string) func(*campaign) breakage {
 	return func(c *campaign) breakage {
 		f := fleet{armory: c.lambdaArmory}
 		f.arm(c.t, p, action)
-		return breakage{felt: func() bool { return !f.armed(p) }, end: func() { _ = os.Remove(filepath.Join(f.armory, string(p))) }}
+		return c.needed(breakage{felt: func() bool { return !f.armed(p) }, end: func() { _ = os.Remove(filepath.Join(f.armory, string(p))) }})
 	}
 }
 

@@ -37,6 +37,7 @@ type load struct {
 	repeats atomic.Int64  // submissions that had to be repeated
 	refused int           // messages that name no execution, accepted by the queue
 	enough  atomic.Bool   // nothing more need be submitted
+	rush    atomic.Bool   // a Lambda is to be needed
 	sent    chan struct{} // closed when everything is
 
 	mu       sync.Mutex
@@ -58,6 +59,8 @@ const (
 	submitters = 16
 	most       = 500 // are open at once: a fleet with a backlog of minutes would show nothing new
 	repeatWait = 100 * time.Millisecond
+
+	overflowing = 60 // open: more than all slots of the workers
 )
 
 func newLoad(c *campaign) *load {
@@ -107,6 +110,9 @@ func (l *load) start(n int, lasts time.Duration) {
 			case numbers <- i:
 			case <-l.ctx.Done():
 				return
+			}
+			if l.rush.Load() && l.backlog() < overflowing {
+				continue
 			}
 			<-tick.C
 			for l.backlog() >= most && l.ctx.Err() == nil {

@@ -49,16 +49,17 @@ func BenchmarkOverhead(b *testing.B) {
 }
 
 func overhead(b *testing.B, rows int) {
-	const perLife = 5 // rounds of the same processes, which differ by chance too
 	rounds := b.N / batch
 	if rounds == 0 {
 		return // the one iteration that comes before those asked for
 	}
 	cpu, rate := map[show][]float64{}, map[show][]float64{}
-	for first := 0; first < rounds; first += perLife {
-		compare(b, rows, min(perLife, rounds-first), func(s show, c, d time.Duration) {
+	order := []show{silence, events, metrics, traces}
+	for range rounds {
+		compare(b, rows, order, func(s show, c, d time.Duration) {
 			cpu[s], rate[s] = append(cpu[s], c.Seconds()), append(rate[s], batch/d.Seconds())
 		})
+		slices.Reverse(order)
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(1e6*median(cpu[silence])/batch, "silence-µs/op")
@@ -71,21 +72,19 @@ func overhead(b *testing.B, rows int) {
 // batch is how many executions a worker has in its turn.
 const batch = 150
 
-// compare has new workers take turns, and tells what each turn took.
-func compare(b *testing.B, rows, rounds int, tell func(s show, cpu, took time.Duration)) {
+// compare has new workers take turns in that order, and tells what each turn took. They are
+// new for each round: processes that do the same differ by some percent for as long as they
+// live.
+func compare(b *testing.B, rows int, order []show, tell func(s show, cpu, took time.Duration)) {
 	b.Helper()
-	order := []show{silence, events, metrics, traces}
 	workers := map[show]*shownWorker{}
 	for _, s := range order {
 		workers[s] = newShown(b, s, rows)
 		workers[s].turn(b, batch/5) // what is done once
 	}
-	for range rounds {
-		for _, s := range order {
-			cpu, took := workers[s].turn(b, batch)
-			tell(s, cpu, took)
-		}
-		slices.Reverse(order)
+	for _, s := range order {
+		cpu, took := workers[s].turn(b, batch)
+		tell(s, cpu, took)
 	}
 	for _, w := range workers {
 		w.stop(b)

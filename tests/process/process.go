@@ -97,20 +97,6 @@ func (p *Process) Host() string {
 // HostOf is the name of a host without the part that tells its starts apart.
 func HostOf(name string) string { return name[:max(strings.LastIndexByte(name, '-'), 0)] }
 
-// CPU is how much time the process has had of the cores so far.
-func (p *Process) CPU(t testing.TB) time.Duration {
-	t.Helper()
-	it, err := gopsutil.NewProcess(int32(p.cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	times, err := it.Times()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration((times.User + times.System) * float64(time.Second))
-}
-
 // Resident is how many bytes of memory the process has now.
 func (p *Process) Resident(t testing.TB) uint64 {
 	t.Helper()

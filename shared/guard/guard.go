@@ -144,7 +144,7 @@ func (g *Guard) attempt(ctx context.Context, a execution.Attempt, lease *lock.Le
 	started := g.start(a, r)
 	g.began(a)
 	if cause := g.spent(r); cause != nil {
-		started.failed()
+		started.now()
 		return g.bury(ctx, a, r, revision, cause)
 	}
 	held, stop := lease.Keep(ctx)
@@ -155,7 +155,7 @@ func (g *Guard) attempt(ctx context.Context, a execution.Attempt, lease *lock.Le
 	end()
 	stop()
 	if err != nil {
-		started.failed()
+		started.now()
 		return g.fail(ctx, a, r, revision, blame(err, cause))
 	}
 	g.pace.took(time.Since(began))
@@ -164,7 +164,7 @@ func (g *Guard) attempt(ctx context.Context, a execution.Attempt, lease *lock.Le
 		o.Usage = nil
 	}
 	g.endedBy(a, o)
-	if err := started.ended(ctx, o); err != nil {
+	if err := started.ended(ctx, o, mine(a, o)); err != nil {
 		return execution.Outcome{}, busy(err)
 	}
 	return g.settle(ctx, a, r, revision, o)

@@ -33,17 +33,18 @@ func (g *Guard) start(a execution.Attempt, r state.Record) start {
 	return s
 }
 
-// failed tells it if it was not told yet: how an attempt fails doesn't say what was asked for.
-func (s start) failed() {
+// now tells it if it was not told yet: no end says it of an attempt that fails.
+func (s start) now() {
 	if s.timer != nil && s.timer.Stop() {
 		s.tell()
 	}
 }
 
-// ended tells it no more if o says it as well, and waits until what was told is stored.
-func (s start) ended(ctx context.Context, o execution.Outcome) error {
-	if o.Kind != execution.Succeeded {
-		s.failed()
+// ended tells it no more if the end o says it as well, which is its attempt's own, and
+// waits until what was told is stored.
+func (s start) ended(ctx context.Context, o execution.Outcome, own bool) error {
+	if o.Kind != execution.Succeeded || !own {
+		s.now()
 	} else if s.timer != nil && s.timer.Stop() {
 		return nil
 	}

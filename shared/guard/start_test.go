@@ -13,14 +13,10 @@ import (
 	"github.com/sagefleet/sagefleet/shared/guard"
 )
 
-// executed executes a as who and returns what was told of it.
-func (f fleet) executed(t *testing.T, who guard.Identity, a execution.Attempt, takes time.Duration) (events []execution.EventData, kinds []string) {
+// executed executes a as who, which works so, and returns what was told of it.
+func (f fleet) executed(t *testing.T, who guard.Identity, a execution.Attempt, work execution.ExecutorFunc) (events []execution.EventData, kinds []string) {
 	t.Helper()
-	g := guard.New(f.locks, f.states, f.ledger, f.outcomes, event.New(f.js, bus.SubjectEvent),
-		execution.ExecutorFunc(func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
-			time.Sleep(takes)
-			return f.commit(ctx, a)
-		}), who, guard.Config{MaxAttempts: 3, MaxCrashes: 2})
+	g := guard.New(f.locks, f.states, f.ledger, f.outcomes, event.New(f.js, bus.SubjectEvent), work, who, guard.Config{MaxAttempts: 3, MaxCrashes: 2})
 	if _, err := g.Execute(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
@@ -41,21 +37,35 @@ func TestAStartIsToldOnItsOwnWhenItCouldBeWatched(t *testing.T) {
 	why := &execution.Why{Rule: execution.RuleSlot}
 	both := []string{execution.EventStarted, execution.EventSucceeded}
 
+	slowly := func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
+		time.Sleep(400 * time.Millisecond)
+		return f.commit(ctx, a)
+	}
+
 	long := attempt()
-	if _, kinds := f.executed(t, worker, long, 400*time.Millisecond); !slices.Equal(kinds, both) {
+	if _, kinds := f.executed(t, worker, long, slowly); !slices.Equal(kinds, both) {
 		t.Errorf("of long work %v was told, want %v", kinds, both)
 	}
 	overflow := attempt()
 	overflow.Request.ID, overflow.ID = "overflow", "1-A"
-	if _, kinds := f.executed(t, guard.Identity{Executor: execution.OnLambda, Host: "b1", Delegates: true}, overflow, 0); !slices.Equal(kinds, both) {
+	if _, kinds := f.executed(t, guard.Identity{Executor: execution.OnLambda, Host: "b1", Delegates: true}, overflow, f.commit); !slices.Equal(kinds, both) {
 		t.Errorf("of a Lambda's work %v was told, want %v", kinds, both)
+	}
+
+	overtaken := attempt()
+	overtaken.Request.ID = "overtaken"
+	if _, kinds := f.executed(t, worker, overtaken, func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {
+		a.Token = 9999 // another commits first
+		return f.commit(ctx, a)
+	}); !slices.Equal(kinds, both) {
+		t.Errorf("of work whose end is another's %v was told, want %v", kinds, both)
 	}
 
 	const tries = 5 // on a machine that hesitates none may be short
 	for i := range tries {
 		short := attempt()
 		short.Request.ID, short.Why = fmt.Sprintf("short-%d", i), why
-		events, kinds := f.executed(t, worker, short, 0)
+		events, kinds := f.executed(t, worker, short, f.commit)
 		if len(events) > 1 && i < tries-1 {
 			continue
 		}

@@ -105,6 +105,30 @@ func TestNobodyIsEarlyWhenOneMailboxIsAlone(t *testing.T) {
 	}
 }
 
+// What is executed early is delivered once more: not for differences that are chance.
+func TestMailboxesThatHaveAboutTheSameAreServedInOrder(t *testing.T) {
+	t.Parallel()
+	js := bustest.Start(t)
+	const each = 200
+	for i := range each {
+		for _, mailbox := range []string{"una", "otra"} {
+			r := request(i)
+			r.Mailbox = mailbox
+			if err := queue.Publish(t.Context(), js, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var o order
+	run(t, queue.NewWorker(js, ackWait, slots, config), o.execute)
+	eventually(t, "all are executed", func() bool { return o.count() == 2*each })
+	if n := o.early.Load(); n > each/2 {
+		t.Errorf("%d of %d executions were early", n, 2*each)
+	} else {
+		t.Logf("%d of %d executions were early", n, 2*each)
+	}
+}
+
 func TestAMailboxHasNoMoreSlotsThanItMay(t *testing.T) {
 	t.Parallel()
 	js := bustest.Start(t)

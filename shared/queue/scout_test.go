@@ -57,3 +57,29 @@ func TestScoutSkipsWhatIsTooOld(t *testing.T) {
 		})
 	}
 }
+
+// TestScoutLooksBehindDeliveries: what was handed out is with somebody.
+func TestScoutLooksBehindDeliveries(t *testing.T) {
+	t.Parallel()
+	js := bustest.Start(t)
+	for i := range 3 {
+		r := execution.Request{ID: fmt.Sprint("e", i), Mailbox: "ventas", Config: execution.Config{Text: "x"}, Inputs: []execution.Input{{URI: "file:///a", Filename: "a"}}}
+		if err := Publish(t.Context(), js, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := newScout(js)
+	if err := s.learn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.passed = 1
+	for _, want := range []string{"e1", "e2", ""} {
+		msg, err := s.look(t.Context(), "ventas")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if msg == nil && want != "" || msg != nil && msg.Subject != bus.SubjectExec("ventas", want) {
+			t.Errorf("found %+v, want %q", msg, want)
+		}
+	}
+}

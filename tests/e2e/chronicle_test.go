@@ -20,6 +20,7 @@ import (
 type chronicle struct {
 	mu      sync.Mutex
 	starts  map[execution.Key][]string // hosts that started it, in order
+	tokens  map[uint64]bool            // of those attempts
 	retries map[execution.Key]int      // attempts that failed and were charged
 	ends    map[execution.Key]int      // terminal events
 }
@@ -27,7 +28,7 @@ type chronicle struct {
 // follow reads every event until the test ends.
 func (f *fleet) follow(t testing.TB) *chronicle {
 	t.Helper()
-	c := &chronicle{starts: map[execution.Key][]string{}, retries: map[execution.Key]int{}, ends: map[execution.Key]int{}}
+	c := &chronicle{starts: map[execution.Key][]string{}, tokens: map[uint64]bool{}, retries: map[execution.Key]int{}, ends: map[execution.Key]int{}}
 	consumer, err := f.js.OrderedConsumer(t.Context(), bus.StreamEvents, jetstream.OrderedConsumerConfig{FilterSubjects: []string{bus.EventFilter}})
 	if err != nil {
 		t.Fatal(err)
@@ -70,9 +71,12 @@ func (c *chronicle) add(data []byte) error {
 	host := process.HostOf(e.Source[strings.LastIndexByte(e.Source, '/')+1:])
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case kind == execution.EventStarted:
+	// The end of what soon succeeded says of its start, too.
+	if kind == execution.EventStarted || kind == execution.EventSucceeded && e.Data.Executor == execution.OnWorker && !c.tokens[e.Data.Token] {
+		c.tokens[e.Data.Token] = true
 		c.starts[e.Data.Key] = append(c.starts[e.Data.Key], host)
+	}
+	switch {
 	case kind == execution.EventRetry:
 		c.retries[e.Data.Key]++
 	case e.Data.State.Terminal():

@@ -26,7 +26,7 @@ const (
 	again, atLeast = 3, time.Second
 
 	lightRows = 60
-	heavyRows = 100_000 // enough to be found at work, and little enough to be done again in time
+	heavyRows = 600_000 // enough for a start that is told, and little enough to be done again in time
 )
 
 // Heavy files come in two bursts, each larger than what all others than one

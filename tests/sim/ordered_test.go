@@ -52,7 +52,7 @@ func (r *reading) Next(opts ...jetstream.NextOpt) (jetstream.Msg, error) {
 		r.asked = true
 		ctx, cancel := context.WithTimeout(p.ctx, wait)
 		defer cancel()
-		if r.msgs, err = r.ask(ctx); p.isDead() {
+		if r.msgs, _ = r.ask(ctx); p.isDead() { // an answer that got lost is none
 			return nil, errCrashed
 		}
 	}

@@ -21,14 +21,14 @@ type start struct {
 }
 
 // start tells that the attempt a, of which r is the record, has started: at once when a
-// Lambda is to do the work, otherwise when that has taken a while.
+// Lambda does the work or is to do it, otherwise when that has taken a while.
 func (g *Guard) start(a execution.Attempt, r state.Record) start {
 	s := start{sent: make(chan func(context.Context) error, 1)}
 	s.tell = func() { s.sent <- g.tell(execution.EventStarted, r, a.Number, nil, a.Request.Asked()) }
-	if g.who.Delegates {
-		s.tell()
-	} else {
+	if g.who.Executor == execution.OnWorker {
 		s.timer = time.AfterFunc(tellsStart, s.tell)
+	} else {
+		s.tell()
 	}
 	return s
 }

@@ -52,6 +52,11 @@ func TestAStartIsToldOnItsOwnWhenItCouldBeWatched(t *testing.T) {
 		t.Errorf("of a Lambda's work %v was told, want %v", kinds, both)
 	}
 
+	direct := attempt()
+	direct.Request.ID = "direct"
+	if _, kinds := f.executed(t, guard.Identity{Executor: execution.OnLambda, Host: "l1"}, direct, f.commit); !slices.Equal(kinds, both) {
+		t.Errorf("of a Lambda's work that was asked of it directly %v was told, want %v", kinds, both)
+	}
 	overtaken := attempt()
 	overtaken.Request.ID = "overtaken"
 	if _, kinds := f.executed(t, worker, overtaken, func(ctx context.Context, a execution.Attempt) (execution.Outcome, error) {

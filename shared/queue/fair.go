@@ -250,8 +250,8 @@ func (f *fair) scout(ctx context.Context, s *scout) error {
 // look finds messages of mailboxes as far as they are needed.
 func (f *fair) look(ctx context.Context, s *scout, mailboxes []string) error {
 	for _, name := range mailboxes {
+		s.passed = f.progress()
 		for f.needs(name) {
-			s.passed = f.progress()
 			msg, err := s.look(ctx, name)
 			if err != nil {
 				return err

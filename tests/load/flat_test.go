@@ -52,15 +52,6 @@ func (l *level) addCPU(worker, server time.Duration, n int) {
 	l.part = append(l.part, 1e3*server.Seconds()/float64(n))
 }
 
-// worker is the worker's part of the cores' time for an execution, by turn.
-func (l level) worker() []float64 {
-	all := make([]float64, len(l.cpu))
-	for i := range all {
-		all[i] = l.cpu[i] - l.part[i]
-	}
-	return all
-}
-
 // flat fails the test when what is measured isn't about the same everywhere. It compares
 // the medians of what each turn had of the average of its round: the machine's speed
 // changes from round to round.
@@ -219,9 +210,7 @@ func (q *deep) carriedOut(t *testing.T) (n int) {
 }
 
 // TestFlatPace is the founding document's goal, more than 1,000 files an hour and no slower
-// for it: each takes as long when 1,000 come in a minute as when they come in an hour. The
-// server's part of the cores' time is shown only: it writes down what changed now and then,
-// whether that was one file or many.
+// for it: each takes as long when 1,000 come in a minute as when they come in an hour.
 func TestFlatPace(t *testing.T) {
 	t.Parallel() // to what sleeps nearly always, as it does
 	a := newApart(t, bus.Fast, "file")
@@ -272,7 +261,7 @@ func TestFlatPace(t *testing.T) {
 			l.name, len(l.ran), *fileRows, median(l.cpu), l.cpu, median(l.part), l.ran[len(l.ran)/2], l.ran[len(l.ran)*9/10])
 	}
 	t.Logf("without files: %.2f ms of CPU a second", 1e3*(idleWorker+idleServer).Seconds()/idle.Seconds())
-	flat(t, "the worker's time of the cores for a file", levels, level.worker)
+	flat(t, "the cores' time for a file", levels, func(l level) []float64 { return l.cpu })
 	flat(t, "the processing of a file", levels, func(l level) []float64 { return l.runs })
 }
 

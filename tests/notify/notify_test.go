@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,8 +79,8 @@ type fleet struct {
 	hook *notifytest.Hook
 }
 
-// newFleet is a fleet whose operators have a webhook, and more channels as a file has them.
-func newFleet(t *testing.T, more, rules string) *fleet {
+// newFleet is a fleet whose operators have a webhook, and more channels as the file says them.
+func newFleet(t *testing.T, rules string, more ...string) *fleet {
 	t.Helper()
 	process.DependOnSources(t)
 	s := bustest.Run(t)
@@ -88,7 +89,8 @@ func newFleet(t *testing.T, more, rules string) *fleet {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "alarms.yaml")
-	text := fmt.Sprintf("channels: {ops: {webhook: {url: %q, secret: %s}}%s}\nrules: %s\n", f.hook.URL, notifytest.HookSecret, more, rules)
+	channels := append([]string{fmt.Sprintf("ops: {webhook: {url: %q, secret: %s}}", f.hook.URL, notifytest.HookSecret)}, more...)
+	text := fmt.Sprintf("channels: {%s}\nrules: %s\n", strings.Join(channels, ", "), rules)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +166,7 @@ func (f *fleet) spend(t *testing.T, limits budget.Config, usd float64) {
 func TestOneNoticeOfEachRule(t *testing.T) {
 	t.Parallel()
 	mail := notifytest.Mail(t)
-	f := newFleet(t, ", mail: {email: {to: [ops@example.org]}}", "{stuck: {after: 3s}, backlog: {after: 3s}, down: {after: 6s}}")
+	f := newFleet(t, "{stuck: {after: 3s}, backlog: {after: 3s}, down: {after: 6s}}", "mail: {email: {to: [ops@example.org]}}")
 	maps.Copy(f.vars, mail.Variables(t))
 	f.vars["BUDGET_HOUR_USD"] = "1"
 	p := f.notify(t, "")
@@ -226,7 +228,7 @@ func TestCrashesRepeatTheKey(t *testing.T) {
 	for point, posts := range map[failpoint.Point]int{failpoint.AlarmKept: 1, failpoint.NoticeClaimed: 1, failpoint.NoticeSent: 2, failpoint.NoticeNoted: 1} {
 		t.Run(string(point), func(t *testing.T) {
 			t.Parallel()
-			f := newFleet(t, "", "{}")
+			f := newFleet(t, "{}")
 			p := f.notify(t, point)
 			f.leads(t)
 			f.bury(t, "e1")
